@@ -7,7 +7,7 @@ import { type Cluster } from '../inventory/cluster.ts'
 import { type HostCommand } from '../inventory/command.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type Datastore, type Disk, type Vm } from '../inventory/model.ts'
-import { sameEpoch } from '../inventory/view.ts'
+import { sameEpoch, wantedRun } from '../inventory/view.ts'
 import { type Driver, type Run } from '../vm/driver.ts'
 import { type Action, type AskedShutdown } from './reconcile.ts'
 import { resolveSpec, type PathResolver } from './resolve-spec.ts'
@@ -65,7 +65,8 @@ export async function carryOut(hands: Hands, action: Action, signal: AbortSignal
 /** Reports are judged by epoch where they are applied: repeating or coming late does no harm. */
 async function report(hands: Hands, command: HostCommand, signal: AbortSignal): Promise<void> {
   const result = await hands.cluster.propose(command, { signal, actor: hands.actor })
-  if (result.kind === 'refused') hands.log.warn({ command, reasons: result.reasons }, `report ${command.kind} was refused: ${result.message}`)
+  if (result.kind === 'refused')
+    hands.log.warn({ command, reasons: result.reasons }, `report ${command.kind} was refused: ${result.message}`)
 }
 
 /**
@@ -75,20 +76,24 @@ async function report(hands: Hands, command: HostCommand, signal: AbortSignal): 
 async function start(hands: Hands, run: Run, signal: AbortSignal): Promise<void> {
   const inventory = await hands.cluster.read(signal)
   const vm = inventory.vms.get(run.vm)
-  if (!stillOwns(hands.self, vm, run) || vm.desired.power !== 'on') return
+  if (!stillOwns(hands.self, vm, run) || wantedRun(vm).kind !== 'run') return
   try {
     await hands.driver.start(await resolveSpec(inventory, vm, run.epoch, hands.files), signal)
   } catch (error) {
     if (!hasCode(error, 'refused', 'not-found')) throw error
     await hands.driver.end(run, 'start-failed')
-    await report(hands, { kind: 'vm-stopped', host: hands.self, vm: run.vm, epoch: run.epoch, intent: 'start-failed', reasons: reasonsOf(error) }, signal)
+    await report(
+      hands,
+      { kind: 'vm-stopped', host: hands.self, vm: run.vm, epoch: run.epoch, intent: 'start-failed', reasons: reasonsOf(error) },
+      signal,
+    )
   }
 }
 
 async function end(hands: Hands, action: Extract<Action, { kind: 'end' }>, signal: AbortSignal): Promise<void> {
   if (action.fresh) {
     const vm = (await hands.cluster.read(signal)).vms.get(action.vm)
-    if (stillOwns(hands.self, vm, action) && vm.desired.power === 'on') return
+    if (stillOwns(hands.self, vm, action) && wantedRun(vm).kind === 'run') return
   }
   await hands.driver.end(action, action.intent)
 }
@@ -102,7 +107,11 @@ async function askShutdown(hands: Hands, action: Extract<Action, { kind: 'shutdo
   await hands.driver.shutdown(action)
   hands.asked.set(action.vm, { epoch: action.epoch, job: action.job, askedAtMs: hands.clock.now() })
   if (action.job === null) return
-  await report(hands, { kind: 'job-progress', host: hands.self, job: action.job, step: 'asked the guest to shut down', percent: 30 }, signal)
+  await report(
+    hands,
+    { kind: 'job-progress', host: hands.self, job: action.job, step: 'asked the guest to shut down', percent: 30 },
+    signal,
+  )
 }
 
 async function shutdownExpired(hands: Hands, action: Extract<Action, { kind: 'shutdown-expired' }>, signal: AbortSignal): Promise<void> {
@@ -153,7 +162,7 @@ async function doDiskWork(hands: Hands, inventory: Inventory, disk: Disk, signal
       return state.toBytes
     case 'deleting':
       await hands.files.remove(datastore, disk, signal)
-      return disk.sizeBytes
+      return 0
   }
 }
 

@@ -83,4 +83,3 @@ async function attempt(hands: Hands, action: Action, stopping: AbortSignal): Pro
 function objectOf(action: Action): string {
   return 'disk' in action ? `disk ${action.disk}` : `vm ${action.vm}`
 }
-

@@ -4,7 +4,7 @@ import { type Reason } from '../base/errors.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type Disk, type Epoch, type Job, type StopIntent, type Vm, type VmStatus } from '../inventory/model.ts'
 import { openJob } from '../inventory/open-jobs.ts'
-import { compareEpoch, sameEpoch } from '../inventory/view.ts'
+import { compareEpoch, sameEpoch, wantedRun } from '../inventory/view.ts'
 import { type ObservedRun } from '../vm/driver.ts'
 
 type LiveRun = Extract<ObservedRun, { kind: 'live' }>
@@ -22,7 +22,13 @@ export type Action =
   /** Always after a fresh read: what is forgotten must have been reported. */
   | { readonly kind: 'forget'; readonly vm: VmId; readonly epoch: Epoch }
   | { readonly kind: 'report-status'; readonly vm: VmId; readonly epoch: Epoch; readonly status: VmStatus }
-  | { readonly kind: 'report-stopped'; readonly vm: VmId; readonly epoch: Epoch; readonly intent: StopIntent; readonly reasons: readonly Reason[] }
+  | {
+      readonly kind: 'report-stopped'
+      readonly vm: VmId
+      readonly epoch: Epoch
+      readonly intent: StopIntent
+      readonly reasons: readonly Reason[]
+    }
   | { readonly kind: 'disk-create' | 'disk-resize' | 'disk-delete'; readonly disk: DiskId }
 
 /** What the host remembers of a shutdown that it asked a guest for: lost with the agent, then asked for again. */
@@ -68,18 +74,19 @@ function owns(self: HostId, vm: Vm | undefined, epoch: Epoch): vm is Vm {
 
 function ownRun(view: HostView, vm: Vm, run: ObservedRun): Action | null {
   if (run.kind === 'ended') return { kind: 'report-stopped', vm: vm.id, epoch: run.epoch, intent: run.intent, reasons: run.reasons }
-  const reboot = openJob(view.inventory, vm.id, 'vm-reboot')
+  const wanted = wantedRun(vm)
+  const reboot = wanted.kind === 'run' ? openJob(view.inventory, vm.id, 'vm-reboot') : null
   if (run.status === 'powered-off') return poweredOff(vm, run, reboot)
-  if (vm.desired.power === 'off') return bringDown(view, vm, run, vm.desired.how)
+  if (wanted.kind === 'end') return bringDown(view, vm, run, wanted.how)
   if (reboot !== null) return restartGuest(view, run, reboot)
-  if (vm.desired.paused && run.status === 'running') return { kind: 'pause', vm: vm.id, epoch: run.epoch }
-  if (!vm.desired.paused && run.status === 'paused') return { kind: 'resume', vm: vm.id, epoch: run.epoch }
+  if (wanted.paused && run.status === 'running') return { kind: 'pause', vm: vm.id, epoch: run.epoch }
+  if (!wanted.paused && run.status === 'paused') return { kind: 'resume', vm: vm.id, epoch: run.epoch }
   return reportStatus(vm, run)
 }
 
 /** The guest switched itself off: QEMU holds it paused until `off` is recorded (end() writes the ledger first). */
 function poweredOff(vm: Vm, run: LiveRun, reboot: Job | null): Action {
-  if (reboot !== null && vm.desired.power === 'on') return { kind: 'reset', vm: vm.id, epoch: run.epoch, job: reboot.id }
+  if (reboot !== null) return { kind: 'reset', vm: vm.id, epoch: run.epoch, job: reboot.id }
   return { kind: 'end', vm: vm.id, epoch: run.epoch, intent: 'off', fresh: false }
 }
 
@@ -122,7 +129,7 @@ function strangerRun(vm: Vm | undefined, run: LiveRun | EndedRun): Action | null
 
 /** Assigned here, and never started: start it, or give it back through the ledger, so that this epoch can never start later. */
 function withoutRun(vm: Vm, epoch: Epoch): Action {
-  if (vm.desired.power === 'on') return { kind: 'start', vm: vm.id, epoch }
+  if (wantedRun(vm).kind === 'run') return { kind: 'start', vm: vm.id, epoch }
   return { kind: 'end', vm: vm.id, epoch, intent: 'off', fresh: true }
 }
 

@@ -65,6 +65,7 @@ export function splitReference(inventory: Inventory, reference: string): { reado
 
 function datastoreById(inventory: Inventory, id: DatastoreId): Datastore {
   const datastore = inventory.datastores.get(id)
-  if (datastore === undefined) throw refusal('disk cannot be found', [{ code: 'datastore-unknown', message: `there is no datastore ${id}` }])
+  if (datastore === undefined)
+    throw refusal('disk cannot be found', [{ code: 'datastore-unknown', message: `there is no datastore ${id}` }])
   return datastore
 }

@@ -1,0 +1,45 @@
+// The inventory as Raft's state machine: entries are command records, the stored state is one value a row.
+import { emitter, type Emitter } from '../base/emitter.ts'
+import { type StateMachine } from '../consensus/types.ts'
+import { apply } from '../inventory/apply.ts'
+import { type Change } from '../inventory/cluster.ts'
+import { EMPTY, type Inventory } from '../inventory/inventory.ts'
+import { decodeRecord } from '../inventory/record.ts'
+import { decodeSnapshot, encodeRow, encodeSnapshot, fromRows, rowKey, toRows } from '../inventory/snapshot.ts'
+
+export interface InventoryMachine extends StateMachine {
+  inventory(): Inventory
+  readonly changes: Emitter<Change>
+}
+
+export function inventoryMachine(): InventoryMachine {
+  let current: Inventory = EMPTY
+  const changes = emitter<Change>()
+  const become = (next: Inventory): void => {
+    const before = current
+    current = next
+    changes.emit({ index: next.index, before, after: next })
+  }
+  return {
+    inventory: () => current,
+    changes,
+    apply(entry) {
+      const step = apply(current, decodeRecord(entry.data), entry)
+      become(step.inventory)
+      return {
+        result: step.result,
+        accept: step.result.kind === 'done',
+        changes: step.changes.map((change) => ({ key: rowKey(change), value: encodeRow(change) })),
+      }
+    },
+    load(state) {
+      current = fromRows(state.values, state.meta.index)
+    },
+    snapshot: () => encodeSnapshot(current),
+    restore(snapshot) {
+      const restored = decodeSnapshot(snapshot.data)
+      become(restored)
+      return toRows(restored)
+    },
+  }
+}

@@ -1,0 +1,57 @@
+// The durable side of a membership in the data directory: member.json, and the two LevelDB directories.
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { errorText, OperationError } from '../base/errors.ts'
+import { openLevelLog } from '../consensus/level-log.ts'
+import { openLevelState } from '../consensus/level-state.ts'
+import { readTextIfExists, syncDirectory, writeAtomic } from '../system/files.ts'
+import { type MemberIdentity, type MemberStore } from './member.ts'
+
+const FORMAT = 1
+
+const memberFile = v.object({
+  format: v.literal(FORMAT),
+  mesh: v.object({ id: v.string(), name: v.string(), generation: v.number() }),
+  member: v.number(),
+  introduced: v.array(v.object({ id: v.string(), member: v.number(), addresses: v.array(v.string()) })),
+})
+
+export function memberFiles(dataDir: string): MemberStore {
+  const file = join(dataDir, 'member.json')
+  const logDir = join(dataDir, 'raft-log')
+  const stateDir = join(dataDir, 'inventory')
+  return {
+    async load() {
+      const text = await readTextIfExists(file)
+      return text === undefined ? null : parseMemberFile(file, text)
+    },
+    async save(identity) {
+      await writeAtomic(file, `${JSON.stringify({ format: FORMAT, ...identity })}\n`)
+    },
+    async wipe() {
+      await rm(logDir, { recursive: true, force: true })
+      await rm(stateDir, { recursive: true, force: true })
+      await syncDirectory(dataDir)
+    },
+    async openStores() {
+      const logStore = await openLevelLog(logDir)
+      try {
+        return { logStore, stateStore: await openLevelState(stateDir) }
+      } catch (error) {
+        await logStore.close()
+        throw error
+      }
+    },
+  }
+}
+
+function parseMemberFile(file: string, text: string): MemberIdentity {
+  try {
+    const { mesh, member, introduced } = v.parse(memberFile, JSON.parse(text))
+    // Written by this program; the ids in it have been valid when it did.
+    return { mesh, member, introduced } as MemberIdentity
+  } catch (error) {
+    throw new OperationError('failed', `${file} is damaged: ${errorText(error)}; join the mesh again with a new data directory`, { cause: error })
+  }
+}

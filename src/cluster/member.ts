@@ -1,0 +1,147 @@
+// This host's membership in the Raft group: made by init or join, started with the agent, stopped with it.
+import { type Clock } from '../base/clock.ts'
+import { refusal } from '../base/errors.ts'
+import { type HostId, type MemberId, type MeshId } from '../base/ids.ts'
+import { type Log } from '../base/log.ts'
+import { type Random } from '../base/random.ts'
+import { bootstrap, FIRST } from '../consensus/bootstrap.ts'
+import { startReplica, type Replica } from '../consensus/replica.ts'
+import { type LogStore, type NodeId, type StateStore } from '../consensus/types.ts'
+import { apply } from '../inventory/apply.ts'
+import { type Cluster } from '../inventory/cluster.ts'
+import { COMMAND_VERSION, type CommandRecord, type JoiningHost } from '../inventory/command.ts'
+import { EMPTY } from '../inventory/inventory.ts'
+import { FIRST_GENERATION } from '../inventory/model.ts'
+import { toRows } from '../inventory/snapshot.ts'
+import { type Mesh } from '../mesh/mesh.ts'
+import { inventoryMachine, type InventoryMachine } from './inventory-machine.ts'
+import { leaderDesk, type LeaderDesk } from './leader-desk.ts'
+import { members, type Members } from './members.ts'
+import { raftCluster } from './raft-cluster.ts'
+import { raftTransport, receiveFrames, type RaftTransportOptions } from './raft-transport.ts'
+import { servePropose } from './serve.ts'
+
+/** What a data directory remembers of its membership; written once init or join is committed. */
+export interface MemberIdentity {
+  readonly mesh: { readonly id: MeshId; readonly name: string; readonly generation: number }
+  readonly member: MemberId
+  /** The hosts that the join reply named: whom to talk to before the own log says it. */
+  readonly introduced: readonly { readonly id: HostId; readonly member: MemberId; readonly addresses: readonly string[] }[]
+}
+
+/** The durable side of a membership; files in the product, memory in the simulator. */
+export interface MemberStore {
+  load(): Promise<MemberIdentity | null>
+  save(identity: MemberIdentity): Promise<void>
+  /** Removes both stores: what an init or join that never finished left behind. */
+  wipe(): Promise<void>
+  openStores(): Promise<{ readonly logStore: LogStore; readonly stateStore: StateStore }>
+}
+
+export interface MemberPorts {
+  readonly self: HostId
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly mesh: Mesh
+  readonly store: MemberStore
+  /** The member can go on no longer (disk error, unknown command): the process must end. */
+  readonly onFatal: (error: unknown) => void
+}
+
+export interface Member {
+  readonly identity: MemberIdentity
+  readonly replica: Replica
+  readonly machine: InventoryMachine
+  readonly members: Members
+  readonly desk: LeaderDesk
+  readonly cluster: Cluster
+  stop(): Promise<void>
+}
+
+/** Tick of 50 ms, elections after 10 to 20 of them: consensus.md, profile default. */
+const TICK_MS = 50
+
+/** Random per data directory, never reused: 48 bits, so that it stays a safe integer. */
+export function newMemberId(random: Random): MemberId {
+  let id = 0
+  for (const byte of random.bytes(6)) id = id * 256 + byte
+  // 0 stands for nobody.
+  return Math.max(1, id) as MemberId
+}
+
+/**
+ * Makes a mesh of this one host: its member is the only voter, mesh and host are the group's first state. Whatever a broken try left is
+ * removed; the identity is saved last, so that a host either belongs to the mesh or can try again.
+ */
+export async function foundMesh(
+  ports: MemberPorts,
+  mesh: { readonly id: MeshId; readonly name: string },
+  host: JoiningHost,
+): Promise<MemberIdentity> {
+  const record: CommandRecord = {
+    version: COMMAND_VERSION,
+    at: Math.round(ports.clock.wall()),
+    actor: `admin@${host.name}`,
+    reason: null,
+    requestKey: null,
+    command: { kind: 'mesh-init', mesh, host },
+  }
+  const founded = apply(EMPTY, record, FIRST)
+  if (founded.result.kind === 'refused') throw refusal(founded.result.message, founded.result.reasons)
+  await ports.store.wipe()
+  const { logStore, stateStore } = await ports.store.openStores()
+  try {
+    await bootstrap(logStore, stateStore, { voters: [host.member], values: toRows(founded.inventory) })
+  } finally {
+    await Promise.all([logStore.close(), stateStore.close()])
+  }
+  const identity: MemberIdentity = { mesh: { ...mesh, generation: FIRST_GENERATION }, member: host.member, introduced: [] }
+  await ports.store.save(identity)
+  return identity
+}
+
+/** Starts the member that `identity` names, from what its stores hold; a joiner's are empty and wait for the leader's snapshot. */
+export async function startMember(ports: MemberPorts, identity: MemberIdentity): Promise<Member> {
+  const { self, clock, random, log, mesh } = ports
+  const machine = inventoryMachine()
+  const introduced = new Map<NodeId, HostId>(identity.introduced.map((host) => [host.member, host.id]))
+  const known = members(() => machine.inventory(), introduced)
+  const generation = (): number => machine.inventory().mesh?.generation ?? identity.mesh.generation
+  const frames: RaftTransportOptions = { mesh, members: known, log, generation }
+  const stores = await ports.store.openStores()
+  const replica = await startReplica({
+    id: identity.member,
+    clock,
+    random,
+    log,
+    ...stores,
+    machine,
+    transport: raftTransport(frames),
+    tickMs: TICK_MS,
+    onFatal: ports.onFatal,
+  })
+  const desk = leaderDesk({ self, clock, replica, machine })
+  const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk })
+  servePropose(mesh, desk)
+  const offs = [
+    receiveFrames(frames, (message) => replica.receive(message)),
+    mesh.onPeer((event) => {
+      const peer = event.kind === 'down' ? known.memberOf(event.host) : undefined
+      if (peer !== undefined) replica.connectionLost(peer)
+    }),
+  ]
+  return {
+    identity,
+    replica,
+    machine,
+    members: known,
+    desk,
+    cluster,
+    async stop() {
+      for (const off of offs) off()
+      cluster.stop()
+      await replica.stop()
+    },
+  }
+}

@@ -1,0 +1,188 @@
+// The port inventory/cluster.ts on our Raft: proposals travel to the leader by themselves, reads are confirmed by it.
+import { sleep, type Clock } from '../base/clock.ts'
+import { emitter } from '../base/emitter.ts'
+import { hasCode, OperationError } from '../base/errors.ts'
+import { type HostId } from '../base/ids.ts'
+import { type Log } from '../base/log.ts'
+import { type Replica, type ReplicaStatus } from '../consensus/replica.ts'
+import { NOBODY } from '../consensus/types.ts'
+import { type Cluster, type ClusterStatus, type MemberStatus, type ProposeOptions } from '../inventory/cluster.ts'
+import { type AdminCommand, type HostCommand } from '../inventory/command.ts'
+import { type CommandResult } from '../inventory/model.ts'
+import { type Mesh } from '../mesh/mesh.ts'
+import { type InventoryMachine } from './inventory-machine.ts'
+import { type LeaderDesk } from './leader-desk.ts'
+import { type Members } from './members.ts'
+import { parseProposeReply, PROPOSE, type ProposeRequest } from './wire.ts'
+
+/** Without a leader for this long a proposal fails with `no-quorum`: twice the longest silent fail-over. */
+const NO_LEADER_MS = 3_000
+/** One try at one leader; the next may go to another. */
+const TRY_MS = 5_000
+const RETRY_MS = 50
+
+export interface RaftClusterOptions {
+  readonly self: HostId
+  readonly clock: Clock
+  readonly log: Log
+  readonly mesh: Mesh
+  readonly replica: Replica
+  readonly machine: InventoryMachine
+  readonly members: Members
+  readonly desk: LeaderDesk
+}
+
+export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): void } {
+  const { clock, replica, machine, desk } = options
+  const leading = emitter<number | null>()
+  let leaderlessSince: number | null = clock.now()
+  let announced: number | null = null
+
+  /** A term is announced once an entry of its own is applied here, not at the vote. */
+  const announce = (status: ReplicaStatus): void => {
+    const term = status.leading ? status.term : null
+    if (term === announced) return
+    announced = term
+    leading.emit(term)
+  }
+  const offStatus = replica.onStatus((status) => {
+    if (status.leader !== NOBODY) leaderlessSince = null
+    else leaderlessSince ??= clock.now()
+    announce(status)
+  })
+
+  return {
+    view: () => machine.inventory(),
+    status: () => clusterStatus(options, leaderlessSince),
+    async read(signal) {
+      await replica.readIndex({ signal })
+      return machine.inventory()
+    },
+    propose: (command, how) => proposeSomewhere(options, command, how),
+    proposeAsLeader: (command, signal) => desk.decide(command, signal),
+    onChange: (listener) => machine.changes.on(listener),
+    onLeading: (listener) => leading.on(listener),
+    stop: offStatus,
+  }
+}
+
+/** Tries until the outcome is known or the signal ends it: request keys and epochs make every repetition harmless. */
+async function proposeSomewhere(
+  options: RaftClusterOptions,
+  command: AdminCommand | HostCommand,
+  how: ProposeOptions,
+): Promise<CommandResult> {
+  const { clock, replica } = options
+  const request: ProposeRequest = { command, actor: how.actor, reason: how.reason ?? null, requestKey: how.requestKey ?? null }
+  let uncertain = false
+  let leaderSeen = clock.now()
+  for (;;) {
+    try {
+      const { index, result } = await tryOnce(options, request, how.signal)
+      await appliedHere(replica, index, how.signal)
+      return result
+    } catch (error) {
+      if (how.signal.aborted) throw ended(how.signal, uncertain)
+      if (!hasCode(error, 'unreachable', 'no-quorum', 'timeout', 'conflict')) throw error
+      uncertain ||= mayBeDone(error)
+    }
+    if (replica.status().leader !== NOBODY) leaderSeen = clock.now()
+    else if (clock.now() - leaderSeen >= NO_LEADER_MS) throw uncertain ? unknownOutcome() : noQuorum()
+    await sleep(clock, RETRY_MS, how.signal).catch(() => {
+      throw ended(how.signal, uncertain)
+    })
+  }
+}
+
+async function tryOnce(
+  options: RaftClusterOptions,
+  request: ProposeRequest,
+  signal: AbortSignal,
+): Promise<{ index: number; result: CommandResult }> {
+  const { replica, members, mesh, desk, self } = options
+  const { leader, role } = replica.status()
+  if (role === 'leader') return desk.accept(request, self, signal)
+  const host = leader === NOBODY ? undefined : members.hostOf(leader)
+  if (host === undefined) throw noQuorum()
+  return parseProposeReply(await mesh.request(host, PROPOSE, request, { deadlineMs: TRY_MS, signal }))
+}
+
+/** Whoever wrote through this host reads its own write here. */
+function appliedHere(replica: Replica, index: number, signal: AbortSignal): Promise<void> {
+  if (replica.status().appliedIndex >= index) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const finish = (run: () => void): void => {
+      off()
+      signal.removeEventListener('abort', onAbort)
+      run()
+    }
+    const onAbort = (): void => finish(() => reject(signal.reason))
+    const off = replica.onApplied((applied) => {
+      if (applied >= index) finish(resolve)
+    })
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/** Whether the proposal may have been committed all the same: the replica says `unknown`, the mesh says that the request had left. */
+function mayBeDone(error: OperationError): boolean {
+  const { kind, sent } = error.data
+  if (kind !== undefined) return kind === 'unknown'
+  return error.code === 'unreachable' ? sent !== false : error.code === 'timeout'
+}
+
+function ended(signal: AbortSignal, uncertain: boolean): unknown {
+  if (!hasCode(signal.reason, 'timeout')) return signal.reason
+  return uncertain ? unknownOutcome() : noQuorum()
+}
+
+function noQuorum(): OperationError {
+  return new OperationError(
+    'no-quorum',
+    'no leader is known: the hosts that can talk to each other are no majority of the voters; nothing was changed',
+    {
+      reasons: [{ code: 'no-quorum', message: 'a majority of the voters must be up and connected', fix: 'hostmesh mesh members' }],
+    },
+  )
+}
+
+function unknownOutcome(): OperationError {
+  return new OperationError(
+    'timeout',
+    'the leader was lost while it worked on this: whether it was done is not known; repeat it with the same idempotency key',
+    {
+      data: { kind: 'unknown' },
+    },
+  )
+}
+
+function clusterStatus(options: RaftClusterOptions, leaderlessSince: number | null): ClusterStatus {
+  const { replica, members, clock } = options
+  const status = replica.status()
+  const leader = status.leader === NOBODY ? null : (members.hostOf(status.leader) ?? null)
+  return {
+    term: status.term,
+    leader,
+    leading: status.role === 'leader',
+    commitIndex: status.commitIndex,
+    appliedIndex: status.appliedIndex,
+    quorum: leader === null ? 'lost' : 'ok',
+    staleMs: leader === null ? Math.round(clock.now() - (leaderlessSince ?? clock.now())) : null,
+    members: memberStatuses(options, status),
+  }
+}
+
+function memberStatuses({ machine }: RaftClusterOptions, status: ReplicaStatus): readonly MemberStatus[] {
+  const voters = new Set([...status.conf.voters, ...status.conf.outgoing])
+  return [...machine.inventory().hosts.values()].map((host) => {
+    const progress = status.progress.get(host.member)
+    const voterRole = status.leader === host.member ? 'leader' : host.role === 'witness' ? 'witness' : 'voter'
+    return {
+      host: host.id,
+      role: voters.has(host.member) ? voterRole : 'learner',
+      matchIndex: progress?.match ?? null,
+      active: status.role !== 'leader' ? null : host.member === status.id || progress?.recentActive === true,
+    }
+  })
+}

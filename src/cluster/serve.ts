@@ -1,0 +1,9 @@
+// What a member answers to other hosts: proposals that reach it because it leads.
+import { type Mesh } from '../mesh/mesh.ts'
+import { type LeaderDesk } from './leader-desk.ts'
+import { parseProposeRequest, PROPOSE } from './wire.ts'
+
+/** Registered once per process: a member lives as long as its agent. */
+export function servePropose(mesh: Mesh, desk: LeaderDesk): void {
+  mesh.handle(PROPOSE, (body, { from, signal }) => desk.accept(parseProposeRequest(body), from, signal))
+}
