@@ -88,7 +88,8 @@ export class ByteReader {
   /** A number of items, refused when the rest of the record cannot hold them: no allocation on the word of a stranger. */
   count(minItemBytes: number, field: string): number {
     const count = this.u32(field)
-    if (count * minItemBytes > this.remaining) throw this.malformed(field, `${count} items cannot fit into the ${this.remaining} bytes left`)
+    if (count * minItemBytes > this.remaining)
+      throw this.malformed(field, `${count} items cannot fit into the ${this.remaining} bytes left`)
     return count
   }
 

@@ -1,6 +1,6 @@
 // One member's Raft: two verbs in (step, tick) beside the local ones, one out (ready). Deterministic; holds no timer, socket, disk or promise.
 import { assert } from '../base/assert.ts'
-import { createCore, type Core } from './core.ts'
+import { committedOwnTerm, type Core, createCore } from './core.ts'
 import { hup } from './election.ts'
 import { reportSnapshot, reportUnreachable } from './leader.ts'
 import { applyConfChange } from './membership.ts'
@@ -89,6 +89,11 @@ export class Raft {
     if (this.#core.role !== 'leader') this.#core.leader = NOBODY
   }
 
+  /** Waits `ticks` in all, in place of the number drawn, until the next change of role. */
+  setElectionTicks(ticks: number): void {
+    this.#core.randomizedElectionTicks = ticks
+  }
+
   /** The last message to `id` may be lost: a leader goes back to probing. */
   reportUnreachable(id: NodeId): void {
     reportUnreachable(this.#core, id)
@@ -132,7 +137,7 @@ export class Raft {
       term,
       vote,
       leader,
-      committedOwnTerm: log.term(log.committed) === term,
+      committedOwnTerm: role === 'leader' && committedOwnTerm(this.#core),
       commitIndex: log.committed,
       appliedIndex: log.applied,
       lastIndex: log.lastIndex,

@@ -1,16 +1,13 @@
-// The binary form of what lies in the log and travels in messages: entries, configurations, changes, snapshot points.
+// The binary form of what both lies on disk and travels in messages: entries, configurations, snapshot points.
 import { present } from '../base/assert.ts'
-import { ByteReader, ByteWriter } from './bytes.ts'
-import { type ConfChange, type ConfChangeStep, type ConfState, type Entry, type EntryKind, type NodeId, type SnapshotMeta } from './types.ts'
+import { type ByteReader, type ByteWriter } from './bytes.ts'
+import { type ConfState, type Entry, type EntryKind, type NodeId, type SnapshotMeta } from './types.ts'
 
 /** Length u32, kind u8, three zero bytes, index u64, term u64; the data follows. */
 export const ENTRY_HEADER_BYTES = 24
 
 // Codes are for ever: they lie on disks. New kinds go to the end.
 const ENTRY_KINDS: readonly EntryKind[] = ['normal', 'config']
-const STEP_KINDS: readonly ConfChangeStep['kind'][] = ['add-voter', 'add-learner', 'remove', 'update']
-const TRANSITIONS: readonly ConfChange['transition'][] = ['auto', 'implicit', 'explicit']
-const STEP_BYTES = 9
 
 export function entrySize(entry: Entry): number {
   return ENTRY_HEADER_BYTES + entry.data.length
@@ -79,34 +76,6 @@ export function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
   const index = reader.u64('snapshot index')
   const term = reader.u64('snapshot term')
   return { index, term, conf: readConfState(reader) }
-}
-
-/** The data of a `config` entry. */
-export function encodeConfChange(change: ConfChange): Uint8Array {
-  const writer = new ByteWriter(1 + 4 + STEP_BYTES * change.changes.length + 4 + change.context.length)
-  writer.u8(codeOf(TRANSITIONS, change.transition))
-  writer.u32(change.changes.length)
-  for (const step of change.changes) {
-    writer.u8(codeOf(STEP_KINDS, step.kind))
-    writer.u64(step.node)
-  }
-  writer.u32(change.context.length)
-  writer.bytes(change.context)
-  return writer.finish()
-}
-
-/** Throws `failed`, data.kind `malformed`. `context` is a view of `data`. */
-export function decodeConfChange(data: Uint8Array): ConfChange {
-  const reader = new ByteReader(data, 'configuration change')
-  const transition = kindOf(reader, TRANSITIONS, 'transition')
-  const changes: ConfChangeStep[] = []
-  for (let left = reader.count(STEP_BYTES, 'number of steps'); left > 0; left -= 1) {
-    const kind = kindOf(reader, STEP_KINDS, 'step kind')
-    changes.push({ kind, node: readPositive(reader, 'node') })
-  }
-  const context = reader.bytes(reader.u32('context length'), 'context')
-  reader.end()
-  return { transition, changes, context }
 }
 
 /** The code of `kind` in a table whose order never changes; 0 stays unused, so that zeroed bytes are no record. */

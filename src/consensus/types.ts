@@ -137,7 +137,10 @@ export interface LogStore {
   load(): Promise<StoredLog>
   /** Resolves when the group is durable (if `sync`). At most one call is under way. */
   write(batch: LogBatch): Promise<void>
-  /** Drops entries up to and with `meta.index`; the log starts after it from now on. Only up to what the state store holds durably. */
+  /**
+   * Drops entries up to and with `meta.index`; the log starts after it from now on. Only up to what the state store holds durably. It may
+   * overlap one `write`, unless that brings a snapshot.
+   */
   compact(meta: SnapshotMeta): Promise<void>
   close(): Promise<void>
 }
@@ -153,9 +156,15 @@ export interface StoredState {
   readonly values: ReadonlyMap<string, Uint8Array>
 }
 
-/** The applied state, in a store of its own; `meta.index` (applied) is in the same batch as what it describes. */
+export interface LoadedState extends StoredState {
+  /** Nothing was written since the last `replace`: the log may not know of it yet (a crash between the two), which is mended at start. */
+  readonly replaced: boolean
+}
+
+/** The applied state, in a store of its own; `meta.index` (applied) is in the same batch as what it describes. One call at a time. */
 export interface StateStore {
-  load(): Promise<StoredState>
+  load(): Promise<LoadedState>
+  /** With `sync`, this and everything written before is durable; without, a crash loses this or more, back to some earlier write. */
   write(meta: SnapshotMeta, changes: readonly StateChange[], options: { readonly sync: boolean }): Promise<void>
   /** Replaces everything (a received snapshot, or a restore), in one synced batch. */
   replace(state: StoredState): Promise<void>

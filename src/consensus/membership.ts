@@ -1,0 +1,30 @@
+// A configuration change takes effect when its entry is applied, on every member for itself.
+import { BugError } from '../base/assert.ts'
+import { changeConf } from './config-change.ts'
+import { type Core } from './core.ts'
+import { bcastAppend, maybeCommit, maybeSendAppend } from './replication.ts'
+import { becomeFollower } from './roles.ts'
+import { type ConfChange, type ConfState, NOBODY } from './types.ts'
+
+/** Null: the state machine refused it, the configuration stays. Throws a BugError for a change that the leader's checks should have refused. */
+export function applyConfChange(core: Core, change: ConfChange | null): ConfState {
+  if (change === null) return core.tracker.conf
+  const changed = changeConf(core.tracker.conf, change)
+  if (changed.kind === 'invalid') throw new BugError(`raft: a committed configuration change cannot be applied: ${changed.why}`)
+  switchToConfig(core, changed.conf)
+  return changed.conf
+}
+
+function switchToConfig(core: Core, conf: ConfState): void {
+  core.tracker.switchTo(conf, core.log.lastIndex)
+  if (core.role !== 'leader') return
+  if (!core.tracker.isVoter(core.id)) {
+    // It has managed the others up to the commit of its own removal (section 6), and that is now.
+    if (core.config.stepDownOnRemoval) becomeFollower(core, core.term, NOBODY)
+    return
+  }
+  // Fewer voters may mean that more is committed; new ones need not wait for the next heartbeat.
+  if (maybeCommit(core)) bcastAppend(core)
+  else for (const id of core.tracker.progress.keys()) if (id !== core.id) maybeSendAppend(core, id, { evenIfEmpty: false })
+  if (core.transferTarget !== NOBODY && !core.tracker.isVoter(core.transferTarget)) core.transferTarget = NOBODY
+}

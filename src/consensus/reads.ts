@@ -1,0 +1,35 @@
+// The way of a ReadIndex request: from any member to the leader, through a round of heartbeats, and back.
+import { committedOwnTerm, type Core, send } from './core.ts'
+import { type ReadRequest } from './read-index.ts'
+import { bcastHeartbeat } from './replication.ts'
+import { NOBODY } from './types.ts'
+
+/** A request of this member or of another. Dropped without a leader. */
+export function requestRead(core: Core, request: ReadRequest): void {
+  if (core.role === 'leader') core.reads.add(request)
+  else if (core.leader !== NOBODY && request.from === core.id) {
+    // Whoever leads may answer, whatever its term: term 0.
+    send(core, core.leader, { kind: 'read-index', requestId: request.requestId }, 0)
+  }
+}
+
+/** Reads that came since the last round can begin one. Before an entry of the own term is committed they wait. */
+export function readsDue(core: Core): boolean {
+  return core.role === 'leader' && core.reads.hasNext && committedOwnTerm(core)
+}
+
+/** Begins one round for all reads collected since the last Ready. */
+export function beginReads(core: Core): void {
+  if (!readsDue(core)) return
+  bcastHeartbeat(core)
+  // A sole voter is its own quorum.
+  releaseReads(core)
+}
+
+/** Answers the reads whose rounds are confirmed. */
+export function releaseReads(core: Core): void {
+  for (const { from, requestId, index } of core.reads.takeConfirmed(core.tracker.conf, core.id)) {
+    if (from === core.id) core.readStates.push({ requestId, index })
+    else send(core, from, { kind: 'read-index-response', requestId, index })
+  }
+}

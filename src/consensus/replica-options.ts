@@ -1,0 +1,57 @@
+// What a replica is given: its parts, and the limits of all its queues with their reasons.
+import { type Clock } from '../base/clock.ts'
+import { type Log } from '../base/log.ts'
+import { type Random } from '../base/random.ts'
+import { type DEFAULTS } from './raft-config.ts'
+import { type LogStore, type NodeId, type StateMachine, type StateStore, type Transport } from './types.ts'
+
+export interface ReplicaOptions {
+  readonly id: NodeId
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Both stores belong to the replica from now on: `stop` closes them. */
+  readonly logStore: LogStore
+  readonly stateStore: StateStore
+  readonly machine: StateMachine
+  readonly transport: Transport
+  readonly tickMs: number
+  /** Called once, when a store, the machine or the core failed: the member takes no part any more. Stop it and start anew, or end the process. */
+  readonly onFatal: (error: unknown) => void
+  readonly limits?: Partial<ReplicaLimits>
+  /** Differences from the product's defaults (raft-config.ts). */
+  readonly raft?: Partial<typeof DEFAULTS>
+}
+
+export interface ReplicaLimits {
+  /** Messages received and not yet taken by the core; more are dropped, as a network may. */
+  readonly inboxMessages: number
+  /** Of these, messages that carry entries or a snapshot. */
+  readonly inboxBulky: number
+  /** Proposals, and reads, that wait at a time; more are refused. */
+  readonly waiting: number
+  /** Bytes of one proposal. */
+  readonly proposalBytes: number
+  /** The log is cut when more than this many applied entries are in it ... */
+  readonly compactAbove: number
+  /** ... to this many. */
+  readonly keepEntries: number
+}
+
+export const LIMITS: ReplicaLimits = {
+  // 64 followers with some dozens of answers each between two syncs.
+  inboxMessages: 4096,
+  // One leader's window of append messages (maxInflightMessages).
+  inboxBulky: 256,
+  // 40 times the 256 clients that saturate a mesh.
+  waiting: 10_000,
+  proposalBytes: 1024 * 1024,
+  // A member that was away for a while catches up from the log; beyond the tail a snapshot is shorter than the log.
+  compactAbove: 20_000,
+  keepEntries: 10_000,
+}
+
+/** An unanswered read is asked again after so many ticks (250 ms): well above a round trip, well below any caller's patience. */
+export const READ_RETRY_TICKS = 5
+/** A follower that has not answered a snapshot after so many ticks (10 s) is probed again: enough for 100 MB at 100 Mbit/s. */
+export const SNAPSHOT_ANSWER_TICKS = 200
