@@ -33,6 +33,7 @@ if [ "${VERSION_CODENAME:-}" != bookworm ]; then
   # shellcheck disable=SC2086
   apt install -y -qq --no-install-recommends $packages
 else
+  # shellcheck disable=SC2016 # apt-get expands it
   mirror=$(apt-get indextargets --format '$(SITE)' 'Release: bookworm' 'Created-By: Packages' | head -n 1)
   if [ -z "$mirror" ]; then
     echo 'qemu10: no source of Debian 12 (bookworm) found in /etc/apt' >&2

@@ -1,0 +1,65 @@
+// Who may import whom: the table of the architecture, as data. What is not in a row is forbidden.
+
+export interface Layer {
+  /** A folder of src, or a file at its top. */
+  readonly part: string
+  /** Parts it may import beside itself; `vm/qmp*` means the files whose path starts so. */
+  readonly imports: readonly string[]
+  /** npm packages it may import; `@libp2p/*` means the whole scope. Modules of Node are free, but not to pure parts. */
+  readonly packages: readonly string[]
+  /** Functions from data to data: nothing of the machine, of time, of chance, of the place it runs at. */
+  readonly pure?: boolean
+}
+
+const EVERYTHING = [
+  'base',
+  'system',
+  'inventory',
+  'scheduler',
+  'consensus',
+  'mesh',
+  'vm',
+  'storage',
+  'network',
+  'p2v',
+  'host',
+  'leader',
+  'api',
+  'web',
+]
+
+export const LAYERS: readonly Layer[] = [
+  { part: 'base', imports: [], packages: [] },
+  { part: 'system', imports: ['base'], packages: [] },
+  { part: 'inventory', imports: ['base'], packages: [], pure: true },
+  { part: 'scheduler', imports: ['base', 'inventory'], packages: [], pure: true },
+  { part: 'consensus', imports: ['base'], packages: ['level'], pure: true },
+  {
+    part: 'mesh',
+    imports: ['base'],
+    packages: ['libp2p', '@libp2p/*', '@chainsafe/libp2p-gossipsub', '@multiformats/multiaddr', 'msgpackr'],
+  },
+  { part: 'storage', imports: ['base', 'inventory', 'system'], packages: [] },
+  { part: 'network', imports: ['base', 'inventory', 'system'], packages: [] },
+  { part: 'vm', imports: ['base', 'inventory', 'system'], packages: [] },
+  { part: 'p2v', imports: ['base', 'inventory', 'system', 'storage', 'vm'], packages: [] },
+  { part: 'host', imports: ['base', 'inventory', 'system', 'mesh', 'vm', 'storage', 'network', 'p2v'], packages: [] },
+  { part: 'leader', imports: ['base', 'inventory', 'scheduler', 'mesh', 'host/methods*'], packages: [] },
+  {
+    part: 'api',
+    imports: ['base', 'inventory', 'scheduler', 'mesh', 'host/methods*'],
+    packages: ['hono', '@hono/node-server', 'valibot', 'ws'],
+  },
+  { part: 'cli', imports: ['base', 'inventory', 'api/client*', 'api/types*'], packages: ['@stricli/core', 'ws'] },
+  { part: 'web', imports: ['base', 'inventory', 'api/client*', 'api/types*'], packages: [] },
+  { part: 'warden.ts', imports: ['base', 'vm/qmp*', 'vm/warden-protocol*', 'host/run-ledger*'], packages: [] },
+  { part: 'agent.ts', imports: EVERYTHING, packages: [] },
+  { part: 'daemon.ts', imports: [...EVERYTHING, 'agent.ts'], packages: ['pino'] },
+  { part: 'cli.ts', imports: ['base', 'cli'], packages: ['@stricli/core'] },
+]
+
+/** The input and output of a pure part: its log on disk, and the loop that drives it. */
+export const IMPURE_FILES = /^src\/consensus\/(level-[a-z-]+|replica)\.ts$/
+
+/** What is executed, not imported: each has to reach every file of src between them. */
+export const ENTRY_POINTS = ['src/daemon.ts', 'src/warden.ts', 'src/cli.ts']
