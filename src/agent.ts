@@ -30,7 +30,7 @@ import { diskController } from './leader/disk-controller.ts'
 import { placementController } from './leader/placement-controller.ts'
 import { votersController } from './leader/voters-controller.ts'
 import { type Mesh } from './mesh/mesh.ts'
-import { createToken, parseToken } from './mesh/token.ts'
+import { createToken, encodeToken, parseToken } from './mesh/token.ts'
 import { type Driver } from './vm/driver.ts'
 
 /** Everything that an agent needs of the world. */
@@ -283,7 +283,8 @@ function apiContext(ports: AgentPorts, lifecycle: Lifecycle): ApiContext {
         .slice(0, INVITERS)
         .map((host) => ({ host: host.id, addresses: host.addresses }))
       const id = newId<TokenId>((length) => random.bytes(length))
-      return { id, ...createToken({ meshId: identity.mesh.id, tokenId: id, inviters, expiresAt, role }, random) }
+      const { token, publicKey } = createToken({ meshId: identity.mesh.id, tokenId: id, inviters, expiresAt, role }, random)
+      return { id, publicKey, text: encodeToken(token) }
     },
     console: {
       log: (vm, maxBytes, signal) => session().consoles.log(vm, maxBytes, signal),

@@ -71,6 +71,7 @@ describe('a planted fault is found:', () => {
     ['a silenced compiler', styleFaults, source('src/vm/driver.ts', '// @ts-ignore')],
     ['a silenced linter', styleFaults, source('src/vm/driver.ts', '// oxlint-disable-next-line no-console')],
     ['a sleep', testFaults, source('test/vm/driver.test.ts', 'await new Promise((done) => setTimeout(done, 100))')],
+    ['a sleep by promise', testFaults, source('test/vm/driver.test.ts', `import { setTimeout as nap } from 'node:timers/promises'`)],
     ['a replaced module', testFaults, source('test/vm/driver.test.ts', `vi.mock('../src/vm/driver.ts')`)],
     ['a file that nothing reaches', orphanFaults, source('src/vm/forgotten.ts')],
     ['a fixture that no test uses', orphanFaults, source('test/fixture/forgotten.ts')],
@@ -117,6 +118,11 @@ describe('what is right passes:', () => {
       `// Jobs.\nimport { ping } from '../host/methods-ping.ts'\nimport { x } from './x.ts'\nimport { readFile } from 'node:fs'`,
     )
     expect([...layerFaults([file]), ...packageFaults([file])]).toEqual([])
+  })
+  it('a file that is started as a program, and what it imports', () => {
+    const test = sourceFile('test/a.test.ts', `// A test.\nspawn(join(import.meta.dirname, 'lab/agent.ts'))`)
+    const agent = sourceFile('test/lab/agent.ts', `// A program.\nimport { x } from './part.ts'`)
+    expect(orphanFaults([test, agent, sourceFile('test/lab/part.ts', '// A part.')])).toEqual([])
   })
   it('the log and the loop of consensus, with store and modules of Node', () => {
     const file = sourceFile('src/consensus/level-log.ts', `// The log.\nimport { Level } from 'level'\nimport { crc32 } from 'node:zlib'`)

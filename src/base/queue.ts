@@ -23,6 +23,11 @@ export class Queue<T> {
     return true
   }
 
+  /** Drops everything that waits. */
+  clear(): void {
+    this.#items.length = 0
+  }
+
   /** Everything that waits, at least one item; rejects with the signal's reason. */
   async takeAll(signal: AbortSignal): Promise<T[]> {
     while (this.#items.length === 0) {

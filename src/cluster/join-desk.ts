@@ -4,11 +4,11 @@ import { OperationError, refusal } from '../base/errors.ts'
 import { NOBODY } from '../consensus/types.ts'
 import { COMMAND_VERSION, type JoiningHost } from '../inventory/command.ts'
 import { type Inventory } from '../inventory/inventory.ts'
-import { type JoinRequest } from '../mesh/join-messages.ts'
+import { parseJoinRequest, type JoinRequest } from '../mesh/join-messages.ts'
 import { type Mesh } from '../mesh/mesh.ts'
 import { verifyJoin } from '../mesh/token.ts'
 import { type Member } from './member.ts'
-import { JOIN, parseJoinRequest, parseJoiner, type JoinReply } from './wire.ts'
+import { JOIN, parseJoiner, type JoinReply } from './wire.ts'
 
 /** Within the joiner's own patience: 5 s for everything. */
 const JOIN_MS = 4_000
@@ -56,7 +56,7 @@ async function admit(member: Member, request: JoinRequest, signal: AbortSignal):
   }
   const token = inventory.tokens.get(request.tokenId)
   if (token === undefined) throw refused('token-unknown', `mesh ${mesh.name} knows no token ${request.tokenId}`)
-  if (!verifyJoin(request, token.publicKey)) throw refused('token-forged', `the signature does not belong to token ${token.id}`)
+  if (!verifyJoin(token.publicKey, request)) throw refused('token-forged', `the signature does not belong to token ${token.id}`)
   const host = joiningHost(request)
   if (inventory.hosts.get(host.id)?.member !== host.member) {
     const result = await member.desk.decide({ kind: 'host-join', token: token.id, host }, signal)

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { errorText, OperationError } from '../base/errors.ts'
+import { type HostId, type MemberId, type MeshId } from '../base/ids.ts'
 import { openLevelLog } from '../consensus/level-log.ts'
 import { openLevelState } from '../consensus/level-state.ts'
 import { readTextIfExists, syncDirectory, writeAtomic } from '../system/files.ts'
@@ -10,11 +11,15 @@ import { type MemberIdentity, type MemberStore } from './member.ts'
 
 const FORMAT = 1
 
+// Ids are opaque text and numbers here: whoever meets one that is nobody's says so.
+const branded = <T extends string>() => v.custom<T>((value) => typeof value === 'string')
+const memberId = v.custom<MemberId>((value) => typeof value === 'number' && Number.isSafeInteger(value))
+
 const memberFile = v.object({
   format: v.literal(FORMAT),
-  mesh: v.object({ id: v.string(), name: v.string(), generation: v.number() }),
-  member: v.number(),
-  introduced: v.array(v.object({ id: v.string(), member: v.number(), addresses: v.array(v.string()) })),
+  mesh: v.object({ id: branded<MeshId>(), name: v.string(), generation: v.number() }),
+  member: memberId,
+  introduced: v.array(v.object({ id: branded<HostId>(), member: memberId, addresses: v.array(v.string()) })),
 })
 
 export function memberFiles(dataDir: string): MemberStore {
@@ -48,10 +53,11 @@ export function memberFiles(dataDir: string): MemberStore {
 
 function parseMemberFile(file: string, text: string): MemberIdentity {
   try {
-    const { mesh, member, introduced } = v.parse(memberFile, JSON.parse(text))
-    // Written by this program; the ids in it have been valid when it did.
-    return { mesh, member, introduced } as MemberIdentity
+    const { format: _, ...identity } = v.parse(memberFile, JSON.parse(text))
+    return identity
   } catch (error) {
-    throw new OperationError('failed', `${file} is damaged: ${errorText(error)}; join the mesh again with a new data directory`, { cause: error })
+    throw new OperationError('failed', `${file} is damaged: ${errorText(error)}; join the mesh again with a new data directory`, {
+      cause: error,
+    })
   }
 }

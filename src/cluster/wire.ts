@@ -4,7 +4,6 @@ import { OperationError } from '../base/errors.ts'
 import { type HostId, type MemberId, type MeshId, type RequestKey } from '../base/ids.ts'
 import { type AdminCommand, type HostCommand, type JoiningHost } from '../inventory/command.ts'
 import { type CommandResult } from '../inventory/model.ts'
-import { type JoinRequest } from '../mesh/join-messages.ts'
 
 /** A member asks the leader to propose: body ProposeRequest, reply ProposeReply. */
 export const PROPOSE = 'cluster.propose'
@@ -92,21 +91,6 @@ export type Joiner = Omit<JoiningHost, 'id' | 'addresses'>
 
 export function parseJoiner(body: unknown): Joiner {
   return parsed<Joiner>(joiner, body, 'description of the joining host')
-}
-
-const joinRequest = v.object({
-  meshId: v.string(),
-  tokenId: v.string(),
-  inviter: v.string(),
-  joiner: v.string(),
-  nonce: v.string(),
-  signature: v.string(),
-  addresses: v.array(v.string()),
-  facts: v.unknown(),
-})
-
-export function parseJoinRequest(body: unknown): JoinRequest {
-  return parsed<JoinRequest>(joinRequest, body, 'join request')
 }
 
 function parsed<T>(schema: v.GenericSchema, body: unknown, what: string): T {

@@ -14,13 +14,13 @@ export const SEAL_BYTES = 4
 export const WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 
 /** Throws `failed` with data.kind `damaged` (LevelDB itself found it), `locked` (another process has it open) or `disk`. */
-export async function openDb(directory: string): Promise<StoreDb> {
+export async function openDb(directory: string, store: 'log' | 'state'): Promise<StoreDb> {
   const level: Db = new Level(directory, { keyEncoding: 'view', valueEncoding: 'view', writeBufferSize: WRITE_BUFFER_BYTES })
   try {
     await level.open()
-    return new StoreDb(directory, level)
+    return new StoreDb(directory, store, level)
   } catch (error) {
-    throw openError(directory, error)
+    throw openError(directory, store, error)
   }
 }
 
@@ -30,11 +30,13 @@ export async function openDb(directory: string): Promise<StoreDb> {
  */
 export class StoreDb {
   readonly #directory: string
+  readonly #store: 'log' | 'state'
   readonly #level: Db
   #failure: OperationError | undefined
 
-  constructor(directory: string, level: Db) {
+  constructor(directory: string, store: 'log' | 'state', level: Db) {
     this.#directory = directory
+    this.#store = store
     this.#level = level
   }
 
@@ -51,7 +53,17 @@ export class StoreDb {
 
   /** The error of a store that can no longer be trusted: its member must not vote with it. `problem`: what was found, what was expected. */
   damaged(problem: string, facts: object = {}, cause?: unknown): OperationError {
-    return damaged(this.#directory, problem, facts, cause)
+    return damaged(this.#directory, problem, { store: this.#store, ...facts }, cause)
+  }
+
+  /** Bytes that cannot be read as what they must be are damage too. */
+  decode<T>(decode: () => T): T {
+    try {
+      return decode()
+    } catch (error) {
+      if (error instanceof OperationError) throw this.damaged(error.message, {}, error)
+      throw error
+    }
   }
 
   async close(): Promise<void> {
@@ -94,10 +106,10 @@ function diskError(directory: string, action: string, cause: unknown): Operation
   return new OperationError('failed', `${action} in ${directory} failed: ${problem}`, { data: { kind: 'disk', directory }, cause })
 }
 
-function openError(directory: string, error: unknown): OperationError {
+function openError(directory: string, store: string, error: unknown): OperationError {
   const cause = error instanceof Error ? error.cause : undefined
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  if (code === 'LEVEL_CORRUPTION') return damaged(directory, `LevelDB cannot open it: ${errorText(cause)}`, {}, error)
+  if (code === 'LEVEL_CORRUPTION') return damaged(directory, `LevelDB cannot open it: ${errorText(cause)}`, { store }, error)
   if (code === 'LEVEL_LOCKED') {
     return new OperationError('failed', `${directory} is in use by another process`, { data: { kind: 'locked', directory }, cause: error })
   }

@@ -1,6 +1,5 @@
 // The durable Raft log on LevelDB: one key per entry, one synced batch per group, and checks at load for what LevelDB hides.
 import { assert } from '../base/assert.ts'
-import { OperationError } from '../base/errors.ts'
 import { type DbOperation, openDb, type StoreDb, unseal } from './level-db.ts'
 import {
   decodeHead,
@@ -42,7 +41,7 @@ interface Link {
  * together with their heads; the leader refuses a follower that lost what it acknowledged.
  */
 export async function openLevelLog(directory: string): Promise<LogStore> {
-  return new LevelLog(await openDb(directory))
+  return new LevelLog(await openDb(directory, 'log'))
 }
 
 class LevelLog implements LogStore {
@@ -72,7 +71,7 @@ class LevelLog implements LogStore {
     const stored = await this.#readEntries()
     this.#links = this.#checkChain(stored)
     if (head !== undefined) this.#checkHead(head)
-    else if (this.#lastIndex > 0) throw this.#damaged(`the log ends at ${this.#lastIndex}, its head is gone`)
+    else if (this.#lastIndex > 0) throw this.#db.damaged(`the log ends at ${this.#lastIndex}, its head is gone`)
     const { term, vote, commit } = head?.hardState ?? NEW_HARD_STATE
     // The commit index is a hint that may be older than the compaction.
     this.#hardState = { term, vote, commit: Math.max(commit, this.#point.meta.index) }
@@ -141,8 +140,8 @@ class LevelLog implements LogStore {
     const sealed = await this.#db.run(`reading the ${what}`, (level) => level.get(key))
     if (sealed === undefined) return undefined
     const record = unseal(sealed)
-    if (record === undefined) throw this.#damaged(`the checksum of the ${what} is wrong`)
-    return this.#parse(() => decode(record))
+    if (record === undefined) throw this.#db.damaged(`the checksum of the ${what} is wrong`)
+    return this.#db.decode(() => decode(record))
   }
 
   /** Every entry behind the snapshot point. */
@@ -157,7 +156,7 @@ class LevelLog implements LogStore {
       }
       return found
     })
-    return values.map((value) => this.#parse(() => decodeStored(value)))
+    return values.map((value) => this.#db.decode(() => decodeStored(value)))
   }
 
   /** Entries must follow each other without a gap and continue the chain. */
@@ -165,11 +164,11 @@ class LevelLog implements LogStore {
     let { index, term } = this.#point.meta
     let chain = this.#point.chain
     return stored.map(({ entry, body, chain: found }) => {
-      if (entry.index !== index + 1) throw this.#damaged(`entry ${entry.index} follows ${index}`, { index: index + 1 })
+      if (entry.index !== index + 1) throw this.#db.damaged(`entry ${entry.index} follows ${index}`, { index: index + 1 })
       chain = nextChain(body, chain)
       if (chain !== found)
-        throw this.#damaged(`entry ${entry.index} does not continue the checksum of those before it`, { index: entry.index })
-      if (entry.term < term) throw this.#damaged(`entry ${entry.index} has term ${entry.term} after ${term}`, { index: entry.index })
+        throw this.#db.damaged(`entry ${entry.index} does not continue the checksum of those before it`, { index: entry.index })
+      if (entry.term < term) throw this.#db.damaged(`entry ${entry.index} has term ${entry.term} after ${term}`, { index: entry.index })
       index = entry.index
       term = entry.term
       return { term, chain }
@@ -178,26 +177,13 @@ class LevelLog implements LogStore {
 
   #checkHead({ hardState, lastIndex, lastTerm, chain }: Head): void {
     const last = this.#lastLink
-    if (lastIndex !== this.#lastIndex) throw this.#damaged(`the log ends at ${this.#lastIndex}, its head says ${lastIndex}`)
-    if (lastTerm !== last.term || chain !== last.chain) throw this.#damaged(`the last entry, ${lastIndex}, is not the one its head saw`)
-    if (hardState.commit > lastIndex) throw this.#damaged(`the commit index is ${hardState.commit}, the log ends at ${lastIndex}`)
-    if (hardState.term < last.term) throw this.#damaged(`the term is ${hardState.term}, the last entry has ${last.term}`)
+    if (lastIndex !== this.#lastIndex) throw this.#db.damaged(`the log ends at ${this.#lastIndex}, its head says ${lastIndex}`)
+    if (lastTerm !== last.term || chain !== last.chain) throw this.#db.damaged(`the last entry, ${lastIndex}, is not the one its head saw`)
+    if (hardState.commit > lastIndex) throw this.#db.damaged(`the commit index is ${hardState.commit}, the log ends at ${lastIndex}`)
+    if (hardState.term < last.term) throw this.#db.damaged(`the term is ${hardState.term}, the last entry has ${last.term}`)
   }
 
   async #clearUpTo(index: number, action: string): Promise<void> {
     await this.#db.run(action, (level) => level.clear({ gte: entryKey(0), lte: entryKey(index) }))
-  }
-
-  #parse<T>(decode: () => T): T {
-    try {
-      return decode()
-    } catch (error) {
-      if (error instanceof OperationError) throw this.#damaged(error.message, {}, error)
-      throw error
-    }
-  }
-
-  #damaged(problem: string, facts: object = {}, cause?: unknown): OperationError {
-    return this.#db.damaged(problem, { store: 'log', ...facts }, cause)
   }
 }

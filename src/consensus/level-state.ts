@@ -1,7 +1,6 @@
 // The applied state on LevelDB, in a directory of its own: values, and the Raft index they stand at, in one batch.
 import { crc32 } from 'node:zlib'
 import { assert } from '../base/assert.ts'
-import { OperationError } from '../base/errors.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { type DbOperation, openDb, seal, SEAL_BYTES, type StoreDb, unseal, WRITE_BUFFER_BYTES } from './level-db.ts'
 import { readFlag, readSnapshotMeta, snapshotMetaSize, writeSnapshotMeta } from './records.ts'
@@ -26,7 +25,7 @@ const EMPTY: LoadedState = {
  * an earlier one, and the log applies the rest again.
  */
 export async function openLevelState(directory: string): Promise<StateStore> {
-  return new LevelState(await openDb(directory))
+  return new LevelState(await openDb(directory, 'state'))
 }
 
 class LevelState implements StateStore {
@@ -47,14 +46,14 @@ class LevelState implements StateStore {
     const record = await this.#db.run('reading the state', (level) => level.get(META_KEY))
     this.#loaded = true
     if (record === undefined) {
-      if (values.size > 0) throw this.#damaged(`${values.size} values without a meta record`)
+      if (values.size > 0) throw this.#db.damaged(`${values.size} values without a meta record`)
       return EMPTY
     }
     const body = unseal(record)
-    if (body === undefined) throw this.#damaged('the checksum of the meta record is wrong')
-    const { meta, replaced, count, sum } = this.#parse(() => decodeMeta(body))
-    if (count !== values.size) throw this.#damaged(`${values.size} values, its meta record says ${count}`)
-    if (sum !== this.#sum) throw this.#damaged(`the checksum over all ${count} values is wrong`)
+    if (body === undefined) throw this.#db.damaged('the checksum of the meta record is wrong')
+    const { meta, replaced, count, sum } = this.#db.decode(() => decodeMeta(body))
+    if (count !== values.size) throw this.#db.damaged(`${values.size} values, its meta record says ${count}`)
+    if (sum !== this.#sum) throw this.#db.damaged(`the checksum over all ${count} values is wrong`)
     return { meta, values, replaced }
   }
 
@@ -142,19 +141,6 @@ class LevelState implements StateStore {
     writer.u32(this.#sum)
     writer.u32(0)
     return seal(writer.finish())
-  }
-
-  #parse<T>(decode: () => T): T {
-    try {
-      return decode()
-    } catch (error) {
-      if (error instanceof OperationError) throw this.#damaged(error.message, error)
-      throw error
-    }
-  }
-
-  #damaged(problem: string, cause?: unknown): OperationError {
-    return this.#db.damaged(problem, { store: 'state' }, cause)
   }
 }
 

@@ -12,16 +12,18 @@ interface Waypoint {
 export class Waypoints {
   #points: Waypoint[]
 
-  /** `applied` is where the state stood at start. Before it, terms come from the log; the configuration only if no change lies between. */
+  /**
+   * `applied` is where the state stood at start. For entries before it, terms come from the log; the configuration is known before the first
+   * change and after the last: whether the machine accepted one in between is not in the log.
+   */
   constructor(log: StoredLog, applied: SnapshotMeta) {
     const before = log.entries.slice(0, applied.index - log.snapshot.index)
-    const lastChange = before.findLast((entry) => entry.kind === 'config')?.index ?? log.snapshot.index
-    this.#points = [log.snapshot, ...before].map(({ index, term }) => ({
-      index,
-      term,
-      conf: index >= lastChange ? applied.conf : undefined,
-    }))
-    this.#points = this.#points.filter((point, at, all) => at === 0 || point.term !== all[at - 1]?.term || point.conf !== all[at - 1]?.conf)
+    const changes = before.filter(({ kind }) => kind === 'config')
+    const first = changes[0]?.index ?? Number.POSITIVE_INFINITY
+    const last = changes.at(-1)?.index ?? log.snapshot.index
+    const confAt = (index: number): ConfState | undefined => (index >= last ? applied.conf : index < first ? log.snapshot.conf : undefined)
+    const points = [log.snapshot, ...before].map(({ index, term }) => ({ index, term, conf: confAt(index) }))
+    this.#points = points.filter((point, at) => at === 0 || point.term !== points[at - 1]?.term || point.conf !== points[at - 1]?.conf)
   }
 
   /** The next entry is applied. `conf` is the configuration after it, the same object while it does not change. */
@@ -37,7 +39,7 @@ export class Waypoints {
     return point.conf && { index, term: point.term, conf: point.conf }
   }
 
-  /** The log starts after `meta` from now on. */
+  /** The log starts after `meta` from now on: a point known here, or that of a received snapshot. */
   startAt(meta: SnapshotMeta): void {
     this.#points = [meta, ...this.#points.filter((point) => point.index > meta.index)]
   }

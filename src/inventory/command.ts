@@ -40,6 +40,7 @@ export type AdminCommand =
     }
   | { readonly kind: 'token-revoke'; readonly id: TokenId }
   | { readonly kind: 'host-set'; readonly host: HostId; readonly name?: string; readonly labels?: Readonly<Record<string, string | null>> }
+  /** Travels as the context of a configuration change, as every MemberCommand does. */
   | { readonly kind: 'host-remove'; readonly host: HostId }
   | { readonly kind: 'datastore-add'; readonly id: DatastoreId; readonly name: string; readonly path: string }
   | { readonly kind: 'datastore-remove'; readonly id: DatastoreId }
@@ -124,6 +125,7 @@ export type HostCommand =
       readonly intent: StopIntent
       readonly reasons: readonly Reason[]
     }
+  /** `sizeBytes` is the size that the file has now, 0 once it is deleted: so a late report of older work is not taken for newer work. */
   | { readonly kind: 'disk-done'; readonly host: HostId; readonly disk: DiskId; readonly sizeBytes: number }
   | { readonly kind: 'disk-failed'; readonly host: HostId; readonly disk: DiskId; readonly reason: string }
   | { readonly kind: 'job-progress'; readonly host: HostId; readonly job: JobId; readonly step: string; readonly percent: number }
@@ -149,7 +151,6 @@ export type LeaderCommand = { readonly leaderTerm: number } & (
 export type MemberCommand =
   | { readonly kind: 'mesh-init'; readonly mesh: { readonly id: MeshId; readonly name: string }; readonly host: JoiningHost }
   | { readonly kind: 'host-join'; readonly token: TokenId; readonly host: JoiningHost }
-  | { readonly kind: 'host-leave'; readonly host: HostId; readonly member: MemberId }
   | {
       readonly kind: 'voters-change'
       readonly leaderTerm: number

@@ -22,7 +22,15 @@ export interface Epoch {
 export interface Owner {
   readonly host: HostId
   readonly epoch: Epoch
+  /**
+   * How an administrator asked this run to end; null while nobody did. Asked once, the run ends, even when the VM is wanted on again by then:
+   * that wish is for the next run. So `desired` tells about the VM, `ending` about this run, and the host obeys both (view.ts, `wantedRun`).
+   */
+  readonly ending: 'shutdown' | 'stop' | null
 }
+
+/** Of a new mesh; recover and restore raise it. */
+export const FIRST_GENERATION = 1
 
 export interface Mesh {
   readonly id: MeshId
@@ -47,7 +55,10 @@ export interface HostFacts {
 
 export type HostRole = 'host' | 'witness'
 
-/** Administrative state. `suspect` and `up` are liveness, derived in view.ts; `lost`, `returning`, `quarantined` follow with HA. */
+/**
+ * Administrative state: `joining` until its agent reports for the first time (`agent-started`). `suspect` and `up` are liveness, derived in
+ * view.ts; `lost`, `returning`, `quarantined` follow with HA.
+ */
 export type HostStatus = 'joining' | 'up' | 'maintenance'
 
 export interface Host {
@@ -148,6 +159,8 @@ export interface Vm {
   readonly owner: Owner | null
   /** The highest epoch ever given out for this VM. */
   readonly lastEpoch: Epoch
+  /** Where it ran last; null before its first run. Placement prefers it. */
+  readonly lastHost: HostId | null
   readonly observed: Observed | null
   /** Why it last ended or could not start; cleared by a start. */
   readonly fault: VmFault | null
@@ -198,6 +211,8 @@ export interface Job {
 export interface Event {
   /** Raft index of the entry that caused it. Several events may share it. */
   readonly index: number
+  /** Position among the events of its entry, from 0: (index, ordinal) names an event. */
+  readonly ordinal: number
   readonly at: number
   /** Noun and past verb: `vm.started`, `host.joined`, `token.refused`. */
   readonly type: string
@@ -227,6 +242,8 @@ export interface RequestRecord {
   readonly key: RequestKey
   readonly at: number
   readonly index: number
+  /** Of what was asked for (requests.ts): the same key with another one is a mistake of the client. */
+  readonly fingerprint: string
   readonly result: CommandResult
 }
 

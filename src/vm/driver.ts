@@ -25,9 +25,9 @@ export interface StartSpec extends Run {
   readonly paused: boolean
 }
 
-/** `live`: a QEMU process exists. `ended`: it is gone and reaped; `intent` says why, as the run ledger and the exit tell. */
+/** `live`: a QEMU process exists (`pid` is null while it is being made). `ended`: it is gone and reaped; `intent` says why, as the run ledger and the exit tell. */
 export type ObservedRun =
-  | (Run & { readonly kind: 'live'; readonly status: VmStatus; readonly pid: number })
+  | (Run & { readonly kind: 'live'; readonly status: VmStatus; readonly pid: number | null })
   | (Run & { readonly kind: 'ended'; readonly intent: StopIntent; readonly reasons: readonly Reason[] })
 
 /** Serial console: what the guest wrote last, and a live two-way stream. */
@@ -41,6 +41,8 @@ export interface ConsoleStream {
 /** Counters of a live run since its start, for usage: what the kernel and QEMU report of the process. */
 export interface RunCounters extends Run {
   readonly cpuSeconds: number
+  /** Since the QEMU process started. */
+  readonly uptimeS: number
   readonly residentMiB: number
 }
 

@@ -34,6 +34,7 @@ interface Mood {
   /** A message that overtakes all others. */
   readonly overtake: number
   readonly acts: Readonly<Record<Act, number>>
+  readonly config?: Partial<RaftConfig>
 }
 
 type Act =
@@ -71,17 +72,18 @@ const CALM: Mood['acts'] = {
 const MOODS: readonly Mood[] = [
   { lose: 0.02, double: 0.05, overtake: 0.3, acts: CALM },
   { lose: 0.1, double: 0.05, overtake: 0.3, acts: { ...CALM, crash: 5 } },
-  // Figure 8: leaders fall while the entries of their forerunners are on their way, and come back soon.
+  // Figure 8: leaders fall while the entries of their forerunners are on their way, one at a time, and come back soon.
   {
     lose: 0.02,
     double: 0,
-    overtake: 0.5,
-    acts: { ...CALM, lead: 40, crash: 0, 'crash-new-leader': 60, restart: 40, change: 0, isolate: 0 },
+    overtake: 0.2,
+    acts: { ...CALM, read: 0, propose: 10, tick: 20, lead: 60, crash: 0, 'crash-new-leader': 40, restart: 25, change: 0, isolate: 0 },
+    config: { maxMessageBytes: 1, maxInflightMessages: 1, preVote: false, checkQuorum: false },
   },
-  // A leader that does not hear of its successor is asked for reads.
-  { lose: 0, double: 0.1, overtake: 0.4, acts: { ...CALM, read: 120, lead: 20, isolate: 12, crash: 0, change: 0 } },
+  // A leader that does not hear of its successor is asked for reads, and old answers still come in.
+  { lose: 0, double: 0.1, overtake: 0.3, acts: { ...CALM, read: 100, propose: 60, tick: 30, lead: 15, isolate: 4, crash: 0, change: 0 } },
   // Whole sets of members are replaced.
-  { lose: 0.03, double: 0.05, overtake: 0.3, acts: { ...CALM, change: 20, lead: 10, crash: 3, isolate: 6 } },
+  { lose: 0.03, double: 0.05, overtake: 0.3, acts: { ...CALM, read: 0, change: 30, lead: 10, crash: 3, isolate: 4 } },
 ]
 
 const MAX_IDS = 5
@@ -126,6 +128,7 @@ export class SimulatedGroup implements Witness {
       preVote: this.#chance(0.7),
       batchAppends: this.#chance(0.7),
       stepDownOnRemoval: this.#chance(0.8),
+      ...this.#mood.config,
     }
     this.#members = Array.from({ length: MAX_IDS }, (_, offset) => {
       const id = offset + 1
@@ -243,10 +246,11 @@ export class SimulatedGroup implements Witness {
   }
 
   #deliver(): void {
-    if (this.#network.length === 0) return
-    const at = this.#chance(this.#mood.overtake) ? between(this.#random, 0, this.#network.length - 1) : 0
-    const message = present(this.#network[at], 'message')
-    if (!this.#chance(this.#mood.double)) this.#network.splice(at, 1)
+    // What was under way to an isolated member before still arrives, late and one by one.
+    const open = this.#chance(0.03) ? this.#network : this.#network.filter(({ to }) => !this.#isolated.has(to))
+    if (open.length === 0) return
+    const message = present(open[this.#chance(this.#mood.overtake) ? between(this.#random, 0, open.length - 1) : 0], 'message')
+    if (!this.#chance(this.#mood.double)) this.#network.splice(this.#network.indexOf(message), 1)
     const receiver = this.#member(message.to)
     if (receiver.isUp && !this.#chance(this.#mood.lose)) this.#core(receiver).step(message)
   }
@@ -260,9 +264,10 @@ export class SimulatedGroup implements Witness {
   }
 
   #read(member: SimulatedMember): void {
+    const asked = this.#chance(0.6) ? (this.#anyLeader() ?? member) : member
     const requestId = this.#nextRead++
     this.#reads.set(requestId, this.#acknowledgedUpTo)
-    this.#core(member).readIndex(requestId)
+    this.#core(asked).readIndex(requestId)
   }
 
   /** A member takes its leader for gone, or hands leadership over. */
@@ -310,6 +315,8 @@ export class SimulatedGroup implements Witness {
     this.coverage.crashes++
     victim.crash()
     this.#isolated.delete(victim.id)
+    // Its connections break, and some of what it had sent with them.
+    this.#network = this.#network.filter(({ from }) => from !== victim.id || this.#chance(0.5))
   }
 
   #crashNewLeader(): void {
@@ -318,7 +325,7 @@ export class SimulatedGroup implements Witness {
   }
 
   #toggleIsolation(member: SimulatedMember): void {
-    const victim = this.#chance(0.6) ? (this.#anyLeader() ?? member) : member
+    const victim = this.#chance(0.8) ? (this.#anyLeader() ?? member) : member
     if (this.#isolated.delete(victim.id)) return
     this.#isolated.clear()
     this.#isolated.add(victim.id)

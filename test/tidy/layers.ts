@@ -3,7 +3,7 @@
 export interface Layer {
   /** A folder of src, or a file at its top. */
   readonly part: string
-  /** Parts it may import beside itself; `vm/qmp*` means the files whose path starts so. */
+  /** Beside itself: whole parts, or of a part one file (`vm/driver.ts`), or all files whose path starts so (`vm/qmp*`). */
   readonly imports: readonly string[]
   /** npm packages it may import; `@libp2p/*` means the whole scope. Modules of Node are free, but not to pure parts. */
   readonly packages: readonly string[]
@@ -17,6 +17,7 @@ const EVERYTHING = [
   'inventory',
   'scheduler',
   'consensus',
+  'cluster',
   'mesh',
   'vm',
   'storage',
@@ -39,22 +40,41 @@ export const LAYERS: readonly Layer[] = [
     imports: ['base'],
     packages: ['libp2p', '@libp2p/*', '@chainsafe/libp2p-gossipsub', '@multiformats/multiaddr', 'msgpackr'],
   },
+  // Plugs consensus behind the port of the inventory, with mesh as its carrier: no other part knows consensus.
+  { part: 'cluster', imports: ['base', 'system', 'inventory', 'consensus', 'mesh'], packages: ['valibot'] },
   { part: 'storage', imports: ['base', 'inventory', 'system'], packages: [] },
   { part: 'network', imports: ['base', 'inventory', 'system'], packages: [] },
   { part: 'vm', imports: ['base', 'inventory', 'system'], packages: [] },
   { part: 'p2v', imports: ['base', 'inventory', 'system', 'storage', 'vm'], packages: [] },
-  { part: 'host', imports: ['base', 'inventory', 'system', 'mesh', 'vm', 'storage', 'network', 'p2v'], packages: [] },
+  { part: 'host', imports: ['base', 'inventory', 'system', 'mesh', 'vm', 'storage', 'network', 'p2v'], packages: ['valibot'] },
   { part: 'leader', imports: ['base', 'inventory', 'scheduler', 'mesh', 'host/methods*'], packages: [] },
   {
     part: 'api',
     imports: ['base', 'inventory', 'scheduler', 'mesh', 'host/methods*'],
     packages: ['hono', '@hono/node-server', 'valibot', 'ws'],
   },
-  { part: 'cli', imports: ['base', 'inventory', 'api/client*', 'api/types*'], packages: ['@stricli/core', 'ws'] },
+  { part: 'cli', imports: ['base', 'inventory', 'api/client*', 'api/types*', 'version.ts'], packages: ['@stricli/core', 'ws'] },
   { part: 'web', imports: ['base', 'inventory', 'api/client*', 'api/types*'], packages: [] },
-  { part: 'warden.ts', imports: ['base', 'vm/qmp*', 'vm/warden-protocol*', 'host/run-ledger*'], packages: [] },
+  // What holds the guests is small enough to be read whole, and uses nothing beyond Node.
+  {
+    part: 'warden.ts',
+    imports: [
+      'base',
+      'system/facts.ts',
+      'system/files.ts',
+      'inventory/model.ts',
+      'vm/driver.ts',
+      'vm/qemu-process.ts',
+      'vm/qmp*',
+      'vm/run-rules.ts',
+      'vm/warden-*',
+      'host/run-ledger*',
+    ],
+    packages: [],
+  },
+  { part: 'version.ts', imports: [], packages: [] },
   { part: 'agent.ts', imports: EVERYTHING, packages: [] },
-  { part: 'daemon.ts', imports: [...EVERYTHING, 'agent.ts'], packages: ['pino'] },
+  { part: 'daemon.ts', imports: [...EVERYTHING, 'agent.ts', 'version.ts'], packages: ['pino'] },
   { part: 'cli.ts', imports: ['base', 'cli'], packages: ['@stricli/core'] },
 ]
 

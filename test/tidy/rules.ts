@@ -10,7 +10,7 @@ export function layerFaults(files: Files): string[] {
     const layer = layerOf(file.path)
     if (layer === undefined) return [`${file.path}: no row in the import table`]
     return file.imports
-      .filter(({ target }) => target !== undefined && !mayImport(layer, target))
+      .filter(({ kind, target }) => kind === 'import' && target !== undefined && !mayImport(layer, target))
       .map(({ target, line }) => `${file.path}:${line}: ${layer.part} may not import ${target}`)
   })
 }
@@ -99,7 +99,7 @@ export function orphanFaults(files: Files): string[] {
 export function styleFaults(files: Files): string[] {
   return inSource(files).flatMap((file) => [
     ...matches(file, /^export \*|^export \{[^}]*\} from/gm, 'is a barrel: import from where it is defined'),
-    ...matches(file, /^\s+(private|protected|public) /gm, 'hides by convention: use #private'),
+    ...matches(file, /^ +(private(?! constructor)|protected|public) /gm, 'hides by convention: use #private'),
     ...matches(file, /\bclass \w+(<[^>]*>)? extends (?!\w*Error\b)/g, 'inherits: compose instead'),
     ...matches(file, /@ts-(ignore|nocheck|expect-error)/g, 'silences the compiler'),
     ...matches(file, /(oxlint|eslint)-disable(?!.* -- \S)/g, 'silences the linter without a reason (-- why)'),
@@ -113,7 +113,7 @@ export function testFaults(files: Files): string[] {
     .flatMap((file) => [
       ...matches(
         file,
-        /\bsetTimeout\(|'node:timers\/promises'|\bsleep\(realClock\b/g,
+        /(?<!\.)\bsetTimeout\(|\bsetTimeout\b[^}]*\} from 'node:timers\/promises'|\bsleep\(realClock\b/g,
         'sleeps: wait for a condition (test/lab/wait-for.ts)',
       ),
       ...matches(file, /\bvi\.(mock|doMock)\(/g, 'replaces a module: give it a fake through its arguments'),
@@ -151,7 +151,9 @@ function mayImport(layer: Layer, target: string): boolean {
   if (!target.startsWith('src/')) return false
   const part = partOf(target)
   if (part === layer.part) return true
-  return layer.imports.some((allowed) => (allowed.endsWith('*') ? target.startsWith(`src/${allowed.slice(0, -1)}`) : allowed === part))
+  return layer.imports.some((allowed) =>
+    allowed.endsWith('*') ? target.startsWith(`src/${allowed.slice(0, -1)}`) : allowed === part || target === `src/${allowed}`,
+  )
 }
 
 function mayUse(layer: Layer, path: string, specifier: string): boolean {

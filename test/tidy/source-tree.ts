@@ -3,6 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 
 export interface Import {
+  /** A program is not imported, but started by the path of its file. */
+  readonly kind: 'import' | 'program'
   /** As written. */
   readonly specifier: string
   /** Path from the repository's root where the specifier is relative. */
@@ -42,7 +44,7 @@ export function partOf(path: string): string {
   return path.split('/')[1] ?? path
 }
 
-/** All files that these reach by static and lazy imports, themselves included. */
+/** All files that these reach by static and lazy imports and as programs, themselves included. */
 export function reachable(files: readonly SourceFile[], from: readonly string[]): ReadonlySet<string> {
   const byPath = new Map(files.map((file) => [file.path, file]))
   const seen = new Set<string>()
@@ -65,13 +67,15 @@ function walk(folder: string): string[] {
 // oxfmt puts every import and export at the start of a line and quotes with ': that is what makes these expressions exact.
 const STATIC = /^(?:import|export)\b[^'"`;]*?\bfrom '([^']+)'|^import '([^']+)'/gm
 const LAZY = /\bimport\(\s*'([^']+)'/g
+const PROGRAM = /\bimport\.meta\.dirname,\s*'([^']+\.ts)'/g
 
 function importsOf(path: string, text: string): Import[] {
-  return [STATIC, LAZY].flatMap((pattern) =>
+  const found = (kind: Import['kind'], pattern: RegExp): Import[] =>
     [...text.matchAll(pattern)].map((match) => {
       const specifier = match[1] ?? match[2] ?? ''
       const line = text.slice(0, match.index).split('\n').length
-      return specifier.startsWith('.') ? { specifier, line, target: normalize(join(dirname(path), specifier)) } : { specifier, line }
-    }),
-  )
+      const target = normalize(join(dirname(path), specifier))
+      return kind === 'program' || specifier.startsWith('.') ? { kind, specifier, line, target } : { kind, specifier, line }
+    })
+  return [...found('import', STATIC), ...found('import', LAZY), ...found('program', PROGRAM)]
 }

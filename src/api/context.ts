@@ -1,0 +1,87 @@
+// What the API needs of the agent that it stands in: the agreed state, and a few things that only this host knows or can do.
+import { type Clock } from '../base/clock.ts'
+import { type HostId, type TokenId, type VmId } from '../base/ids.ts'
+import { type Log } from '../base/log.ts'
+import { type Random } from '../base/random.ts'
+import { type Cluster } from '../inventory/cluster.ts'
+import { type Load } from '../inventory/load.ts'
+import { type HostRole } from '../inventory/model.ts'
+
+export interface ApiContext {
+  readonly self: {
+    readonly id: HostId
+    /** As the inventory has it; before init and join, the machine's own name. */
+    name(): string
+  }
+  /** Not touched while `lifecycle.initialised()` is false, except by init and join themselves. */
+  readonly cluster: Cluster
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly version: string
+  /** What this host's detector says of the others; a host that it does not list was never heard of. */
+  liveness(): ReadonlyMap<HostId, 'up' | 'suspect'>
+  load(): Load
+  readonly lifecycle: Lifecycle
+  /** Makes the secret of a join token here: only `publicKey` goes into the log, `text` is shown once. */
+  createToken(role: HostRole, expiresAt: number): NewToken
+  readonly console: Consoles
+  raft(): RaftNumbers
+  /** Whether `DATASTORE/relative/path` is a readable file on this host; null where the datastore is not mounted here. */
+  checkFile(path: string, signal: AbortSignal): Promise<boolean | null>
+}
+
+export interface Lifecycle {
+  initialised(): boolean
+  /** Makes a mesh of this one host; rejects with `conflict` when it belongs to another mesh already. */
+  init(name: string, signal: AbortSignal): Promise<void>
+  /** Joins the mesh of the token, or resumes a join that was cut short; `progress` gets each step as people read it. */
+  join(request: JoinRequest, signal: AbortSignal): Promise<void>
+}
+
+export interface JoinRequest {
+  readonly token: string
+  /** Null: the role of the token. */
+  readonly role: HostRole | null
+  readonly progress: (step: string) => void
+}
+
+export interface NewToken {
+  readonly id: TokenId
+  /** Raw ed25519 public key, base64url. */
+  readonly publicKey: string
+  /** The whole token, `hm1.…`. */
+  readonly text: string
+}
+
+/** Serial consoles of VMs, wherever in the mesh they run. */
+export interface Consoles {
+  /** What the guest wrote last, at most `maxBytes`. */
+  log(vm: VmId, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>
+  open(vm: VmId, signal: AbortSignal): Promise<ConsoleLine>
+}
+
+/** One open console, both ways. `onClose` listeners are called once, also when the guest or its host ends it. */
+export interface ConsoleLine {
+  write(bytes: Uint8Array): void
+  onData(listener: (bytes: Uint8Array) => void): void
+  onClose(listener: () => void): void
+  close(): void
+}
+
+/** Numbers of this host's Raft for `mesh status`. */
+export interface RaftNumbers {
+  /** What separates this host from the others on the wire; empty for itself. */
+  readonly peers: readonly PeerNumbers[]
+  /** First index that the log still holds, and the last. */
+  readonly firstIndex: number
+  readonly lastIndex: number
+}
+
+export interface PeerNumbers {
+  readonly host: HostId
+  readonly connected: boolean
+  /** `IP:PORT` that the live link uses. */
+  readonly address: string | null
+  readonly rttMs: number | null
+}

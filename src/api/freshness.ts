@@ -1,0 +1,73 @@
+// How fresh an answer is: reads fall back to what this host knows and say so, writes wait for the mesh to agree.
+import { sleep } from '../base/clock.ts'
+import { deadline, within } from '../base/deadline.ts'
+import { hasCode, OperationError } from '../base/errors.ts'
+import { type Inventory } from '../inventory/inventory.ts'
+import { type ApiContext } from './context.ts'
+
+/** A read waits this long for a quorum: longer than an election (0.7 to 1.4 s), short enough for a person. */
+const READ_MS = 2_000
+/** A write looks up its names this long: it outlasts two elections in a row, then the mesh has lost its quorum. */
+const WRITE_READ_MS = 5_000
+const RETRY_MS = 100
+
+export interface Fresh {
+  readonly inventory: Inventory
+  /** Null: everything that was committed when the read began is in it. */
+  readonly stale: { readonly ageMs: number } | null
+}
+
+type Source = Pick<ApiContext, 'cluster' | 'clock' | 'lifecycle'>
+
+/** The agreed state, or where no quorum answers in time what this host applied, marked with its age. */
+export async function readOrStale(source: Source, signal: AbortSignal): Promise<Fresh> {
+  assertMember(source)
+  const { clock, cluster } = source
+  try {
+    const inventory = await within(clock, READ_MS, 'reading the inventory', (limited) => cluster.read(limited), signal)
+    return { inventory, stale: null }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable')) throw error
+    // While the quorum seems fine nothing measures the age: it is at least the wait.
+    return { inventory: cluster.view(), stale: { ageMs: Math.round(cluster.status().staleMs ?? READ_MS) } }
+  }
+}
+
+/** The agreed state for a write. Rejects with `no-quorum` when nobody leads for WRITE_READ_MS. */
+export async function readForWrite(source: Source, signal: AbortSignal): Promise<Inventory> {
+  assertMember(source)
+  const { clock, cluster } = source
+  const limit = deadline(clock, WRITE_READ_MS, 'reading the inventory', signal)
+  try {
+    for (;;) {
+      try {
+        return await cluster.read(limit.signal)
+      } catch (error) {
+        if (!hasCode(error, 'no-quorum', 'unreachable') || limit.signal.aborted) throw error
+        await sleep(clock, RETRY_MS, limit.signal)
+      }
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable')) throw error
+    throw noQuorum(error)
+  } finally {
+    limit.done()
+  }
+}
+
+function noQuorum(cause: unknown): OperationError {
+  const message = `the mesh has no quorum: no leader answered within ${WRITE_READ_MS} ms, so nothing was changed`
+  const reason = { code: 'no-quorum', message: 'more than half of the voters must be up and reach each other', fix: 'hostmesh mesh status' }
+  return new OperationError('no-quorum', message, { cause, reasons: [reason] })
+}
+
+/** Throws `refused` on a host that was neither initialised nor joined. */
+export function assertMember({ lifecycle }: Pick<ApiContext, 'lifecycle'>): void {
+  if (lifecycle.initialised()) return
+  const fix = 'hostmesh init --name MESH on the first host, hostmesh join TOKEN on every other'
+  throw new OperationError('refused', 'this host belongs to no mesh yet', {
+    reasons: [{ code: 'no-mesh', message: 'neither init nor join was run on it', fix }],
+  })
+}

@@ -1,0 +1,112 @@
+// The first frame on every stream: who speaks, for which mesh, and whether these two may talk at all.
+import { OperationError } from '../base/errors.ts'
+import { type HostId, type MeshId } from '../base/ids.ts'
+import { fieldsOf, packBody, unpackBody } from './body.ts'
+
+/** Raised when two versions could misread each other's frames. */
+export const MESH_PROTOCOL = 1
+
+export interface Hello {
+  readonly protocol: number
+  readonly meshId: MeshId
+  readonly generation: number
+  /** Of the process: two live ones under one host id are a copied disk. */
+  readonly bootId: string
+  /** Of the program, for people and for the leader. */
+  readonly version: string
+  /** Where the speaker listens now, IP:PORT: newer than what the membership says. */
+  readonly addresses: readonly string[]
+}
+
+/** Closed list, in the wire form: codes are for ever. */
+export type HelloRefusal =
+  | 'protocol'
+  | 'no-mesh'
+  | 'wrong-mesh'
+  | 'wrong-generation'
+  | 'not-a-member'
+  | 'cloned-identity'
+  | 'no-link'
+  | 'unknown'
+
+export interface Refusal {
+  readonly code: HelloRefusal
+  readonly message: string
+}
+
+const MAX_ADDRESSES = 64
+
+export function encodeHello(hello: Hello): Uint8Array {
+  return packBody(hello)
+}
+
+/** Throws `usage` on anything that is no hello. */
+export function parseHello(payload: Uint8Array): Hello {
+  const { protocol, meshId, generation, bootId, version, addresses } = fieldsOf(unpackBody(payload))
+  if (
+    typeof protocol !== 'number' ||
+    typeof meshId !== 'string' ||
+    typeof generation !== 'number' ||
+    typeof bootId !== 'string' ||
+    typeof version !== 'string' ||
+    !Array.isArray(addresses)
+  ) {
+    throw new OperationError('usage', `a hello of ${payload.length} bytes is malformed`)
+  }
+  const texts = addresses.filter((address) => typeof address === 'string').slice(0, MAX_ADDRESSES)
+  return { protocol, meshId: brand<MeshId>(meshId), generation, bootId, version, addresses: texts }
+}
+
+/** Why these two may not talk; undefined when they may. Both sides judge, each by its own hello. */
+export function judgeHello(mine: Hello, theirs: Hello, from: HostId): Refusal | undefined {
+  if (theirs.protocol !== mine.protocol) {
+    return {
+      code: 'protocol',
+      message: `${from} speaks mesh protocol ${theirs.protocol} (version ${theirs.version}), ${mine.protocol} is spoken here (${mine.version})`,
+    }
+  }
+  if (theirs.meshId !== mine.meshId) {
+    return { code: 'wrong-mesh', message: `${from} belongs to mesh ${theirs.meshId}, this is mesh ${mine.meshId}` }
+  }
+  if (theirs.generation !== mine.generation) {
+    return {
+      code: 'wrong-generation',
+      message: `${from} lives in generation ${theirs.generation} of the mesh, this is generation ${mine.generation}`,
+    }
+  }
+  return undefined
+}
+
+export function encodeRefusal(refusal: Refusal): Uint8Array {
+  return packBody(refusal)
+}
+
+/** What the other side gave as its reason; never throws. */
+export function parseRefusal(payload: Uint8Array): Refusal {
+  const { code, message } = fieldsOf(tolerantBody(payload))
+  const known = REFUSALS.find((refusal) => refusal === code) ?? 'unknown'
+  return { code: known, message: typeof message === 'string' ? message : 'refused without a reason' }
+}
+
+const REFUSALS: readonly HelloRefusal[] = [
+  'protocol',
+  'no-mesh',
+  'wrong-mesh',
+  'wrong-generation',
+  'not-a-member',
+  'cloned-identity',
+  'no-link',
+  'unknown',
+]
+
+function tolerantBody(payload: Uint8Array): unknown {
+  try {
+    return unpackBody(payload)
+  } catch {
+    return undefined
+  }
+}
+
+function brand<T extends string>(text: string): T {
+  return text as T
+}

@@ -1,0 +1,101 @@
+// Joiner's side of a join: finds an inviter of the token, answers its challenge, gets the leader's reply.
+import { type Clock } from '../base/clock.ts'
+import { within } from '../base/deadline.ts'
+import { errorText, fromWireError, hasCode, OperationError } from '../base/errors.ts'
+import { type HostId } from '../base/ids.ts'
+import { FRAME } from './frame.ts'
+import { FrameStream } from './frame-stream.ts'
+import { encodeJson, JOIN_PROTOCOL, type JoinOffer, MAX_JOIN_FRAME_BYTES, NONCE_BYTES, parseJoinReply } from './join-messages.ts'
+import { STRANGER_MS } from './join-gate.ts'
+import { type RequestOptions } from './mesh.ts'
+import { type JoinToken, signChallenge } from './token.ts'
+import { type WireConnection } from './wire.ts'
+
+const ADDRESS_MS = 3000
+
+export interface JoinerOptions {
+  readonly self: HostId
+  readonly clock: Clock
+  dial(host: HostId, address: string, signal: AbortSignal): Promise<WireConnection>
+}
+
+/** Asks one inviter after the other until the leader answered. See Mesh.join for the errors. */
+export async function joinMesh(joiner: JoinerOptions, token: JoinToken, offer: JoinOffer, options: RequestOptions): Promise<unknown> {
+  return within(joiner.clock, options.deadlineMs, 'joining the mesh', (signal) => askInviters(joiner, token, offer, signal), options.signal)
+}
+
+async function askInviters(joiner: JoinerOptions, token: JoinToken, offer: JoinOffer, signal: AbortSignal): Promise<unknown> {
+  const failures: string[] = []
+  for (const { host, addresses } of token.inviters) {
+    for (const address of addresses) {
+      try {
+        return await ask({ joiner, token, offer, host, address }, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        // The mesh said no: another inviter would say the same. All else may be that inviter's trouble alone.
+        if (!hasCode(error, 'unreachable', 'timeout', 'no-quorum', 'failed')) throw error
+        failures.push(`${address}: ${errorText(error)}`)
+      }
+    }
+  }
+  throw new OperationError('unreachable', `no inviter of the token let this host in: ${failures.join('; ')}`, { data: { failures } })
+}
+
+interface Attempt {
+  readonly joiner: JoinerOptions
+  readonly token: JoinToken
+  readonly offer: JoinOffer
+  readonly host: HostId
+  readonly address: string
+}
+
+async function ask({ joiner, token, offer, host, address }: Attempt, signal: AbortSignal): Promise<unknown> {
+  const { clock, self, dial } = joiner
+  const connection = await within(clock, ADDRESS_MS, `dialling ${address}`, (limit) => dial(host, address, limit), signal)
+  try {
+    const stream = new FrameStream(await connection.openStream('join', signal), {
+      clock,
+      maxFrameBytes: MAX_JOIN_FRAME_BYTES,
+      maxWaitingBytes: MAX_JOIN_FRAME_BYTES,
+    })
+    return await within(
+      clock,
+      STRANGER_MS,
+      `the join through ${address}`,
+      (limit) => converse({ stream, self, token, offer, host }, limit),
+      signal,
+    )
+  } finally {
+    connection.close()
+  }
+}
+
+interface Conversation {
+  readonly stream: FrameStream
+  readonly self: HostId
+  readonly token: JoinToken
+  readonly offer: JoinOffer
+  readonly host: HostId
+}
+
+async function converse({ stream, self, token, offer, host }: Conversation, signal: AbortSignal): Promise<unknown> {
+  const { meshId, tokenId, seed } = token
+  stream.send(FRAME.joinAsk, encodeJson({ protocol: JOIN_PROTOCOL, meshId, tokenId }), 'urgent')
+  const nonce = await expect(stream, FRAME.joinNonce, signal)
+  if (nonce.length !== NONCE_BYTES) throw new OperationError('failed', `the inviter's challenge has ${nonce.length} bytes`)
+  const signature = signChallenge(seed, { meshId, tokenId, nonce, inviter: host, joiner: self })
+  stream.send(FRAME.joinProof, encodeJson({ ...offer, signature: Buffer.from(signature).toString('base64url') }), 'normal')
+  const reply = parseJoinReply(await expect(stream, FRAME.joinReply, signal))
+  if (reply.kind === 'refused') throw fromWireError(reply.error)
+  return reply.reply
+}
+
+/** A refusal may come at any step. */
+async function expect(stream: FrameStream, type: number, signal: AbortSignal): Promise<Uint8Array> {
+  const frame = await stream.next(signal)
+  if (frame.type === type) return frame.payload
+  if (frame.type !== FRAME.joinReply) throw new OperationError('failed', `the inviter sent frame ${frame.type} instead of ${type}`)
+  const reply = parseJoinReply(frame.payload)
+  if (reply.kind === 'refused') throw fromWireError(reply.error)
+  throw new OperationError('failed', 'the inviter accepted before the challenge was answered')
+}

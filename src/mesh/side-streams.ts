@@ -1,0 +1,80 @@
+// All streams beside the link: each begins with a hello, and belongs to a process that was accepted on a link before.
+import { type Clock } from '../base/clock.ts'
+import { within } from '../base/deadline.ts'
+import { errorText, OperationError } from '../base/errors.ts'
+import { type HostId } from '../base/ids.ts'
+import { type Log } from '../base/log.ts'
+import { FRAME } from './frame.ts'
+import { FrameStream } from './frame-stream.ts'
+import { GREETING_MS, readHello, refuse, welcome } from './greeting.ts'
+import { encodeHello, type Hello, judgeHello, type Refusal } from './hello.ts'
+import { type StreamKind, type WireConnection, type WireStream } from './wire.ts'
+
+export type SideKind = Exclude<StreamKind, 'link' | 'join'>
+
+export interface StreamLimits {
+  readonly maxFrameBytes: number
+  readonly maxWaitingBytes: number
+}
+
+export interface SideStreamsOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits: Readonly<Record<SideKind, StreamLimits>>
+  hello(): Hello | undefined
+  isMember(host: HostId): boolean
+  /** True when this process of the host was accepted on a link. */
+  knows(host: HostId, bootId: string): boolean
+  onStream(kind: SideKind, host: HostId, stream: FrameStream): void
+}
+
+export class SideStreams {
+  readonly #options: SideStreamsOptions
+
+  constructor(options: SideStreamsOptions) {
+    this.#options = options
+  }
+
+  /** The hello is sent along; the answer, `welcome` or `refused`, is the first frame that the stream's user gets. */
+  async open(kind: SideKind, connection: WireConnection, signal: AbortSignal): Promise<FrameStream> {
+    const mine = this.#options.hello()
+    if (mine === undefined) throw new OperationError('unreachable', 'this host belongs to no mesh')
+    const stream = this.#frames(kind, await connection.openStream(kind, signal))
+    stream.send(FRAME.hello, encodeHello(mine), 'urgent')
+    return stream
+  }
+
+  /** Never rejects. */
+  async accept(kind: SideKind, wire: WireStream, connection: WireConnection): Promise<void> {
+    const { clock, log, onStream } = this.#options
+    const { host } = connection
+    const stream = this.#frames(kind, wire)
+    try {
+      const theirs = await within(clock, GREETING_MS, `the greeting of ${host}`, (signal) => readHello(stream, signal))
+      const mine = this.#options.hello()
+      const refusal = this.#judge(mine, theirs, host)
+      if (mine === undefined || refusal !== undefined) {
+        log.info({ host, kind, reason: refusal?.message }, 'stream refused')
+        refuse(stream, refusal ?? { code: 'no-mesh', message: 'this host belongs to no mesh' })
+        return
+      }
+      welcome(stream, mine)
+      onStream(kind, host, stream)
+    } catch (error) {
+      stream.abort(errorText(error))
+    }
+  }
+
+  #judge(mine: Hello | undefined, theirs: Hello, host: HostId): Refusal | undefined {
+    const { isMember, knows } = this.#options
+    const refusal = mine === undefined ? undefined : judgeHello(mine, theirs, host)
+    if (refusal !== undefined) return refusal
+    if (!isMember(host)) return { code: 'not-a-member', message: `${host} is no member of this mesh` }
+    if (!knows(host, theirs.bootId)) return { code: 'no-link', message: `${host} opened a stream before it was linked` }
+    return undefined
+  }
+
+  #frames(kind: SideKind, wire: WireStream): FrameStream {
+    return new FrameStream(wire, { clock: this.#options.clock, ...this.#options.limits[kind] })
+  }
+}

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest'
+import { BugError } from '../../src/base/assert.ts'
+import { encodeConfChange } from '../../src/consensus/conf-codec.ts'
+import { type ConfChange, type ConfChangeStep, type Entry } from '../../src/consensus/types.ts'
+import { append, bytes, confOf, Member, only, voteRequest, the } from './member.ts'
+
+function change(transition: ConfChange['transition'], ...changes: readonly ConfChangeStep[]): ConfChange {
+  return { transition, changes, context: new Uint8Array(0) }
+}
+
+function configEntry(index: number, term: number, ...changes: readonly ConfChangeStep[]): Entry {
+  return { index, term, kind: 'config', data: encodeConfChange(change('auto', ...changes)) }
+}
+
+/** Elected by 1 2 3 and with its empty entry committed. */
+function leading(options: ConstructorParameters<typeof Member>[0] = {}): Member {
+  const leader = new Member(options)
+  leader.becomeLeader()
+  for (const id of (options.voters ?? [1, 2, 3]).filter((voter) => voter !== 1)) leader.acknowledge(id, leader.raft.status().lastIndex)
+  return leader
+}
+
+/** Proposes it and lets `from` acknowledge it. */
+function carryOut(leader: Member, proposed: ConfChange, ...from: readonly number[]) {
+  leader.raft.proposeConfChange(proposed)
+  const messages = leader.drain()
+  for (const id of from) messages.push(...leader.acknowledge(id, leader.raft.status().lastIndex))
+  return messages
+}
+
+describe('a configuration change', () => {
+  test('takes effect when it is applied, not before', () => {
+    const leader = leading()
+    carryOut(leader, change('auto', { kind: 'add-voter', node: 4 }))
+    expect(leader.raft.status().conf).toEqual(confOf([1, 2, 3]))
+    leader.acknowledge(2, 2)
+    expect(leader.raft.status().conf).toEqual(confOf([1, 2, 3, 4]))
+    leader.raft.propose(bytes('x'))
+    leader.drain()
+    leader.acknowledge(2, 3)
+    expect(leader.raft.status().commitIndex, 'two of four are no quorum').toBe(2)
+    leader.acknowledge(3, 3)
+    expect(leader.raft.status().commitIndex).toBe(3)
+  })
+
+  test('lets the newcomer be sent to at once, and counts it as alive until the next quorum check', () => {
+    const leader = leading()
+    const sent = carryOut(leader, change('auto', { kind: 'add-voter', node: 4 }), 2)
+    expect(only(sent, 'append').filter(({ to }) => to === 4)).toHaveLength(1)
+    expect(leader.raft.status().progress.get(4)).toMatchObject({ recentActive: true, match: 0 })
+  })
+
+  test('keeps what is known of a learner that is promoted', () => {
+    const leader = leading({ learners: [4] })
+    leader.acknowledge(4, 1)
+    carryOut(leader, change('auto', { kind: 'add-voter', node: 4 }), 2)
+    expect(leader.raft.status().progress.get(4)).toMatchObject({ match: 1, state: 'replicate' })
+  })
+
+  test('that makes the quorum smaller commits what the smaller one holds', () => {
+    const leader = leading({ voters: [1, 2, 3, 4] })
+    leader.raft.proposeConfChange(change('auto', { kind: 'remove', node: 4 }))
+    leader.raft.propose(bytes('x'))
+    leader.drain()
+    leader.acknowledge(2, 3)
+    leader.acknowledge(3, 2)
+    expect(leader.raft.status()).toMatchObject({ commitIndex: 3, conf: confOf([1, 2, 3]) })
+  })
+
+  test('refused by the state machine changes nothing, and makes room for the next', () => {
+    const leader = leading()
+    leader.raft.proposeConfChange(change('auto', { kind: 'add-voter', node: 4 }))
+    leader.raft.step({ kind: 'append-response', from: 2, to: 1, term: 1, index: 2, reject: false, hintIndex: 0, hintTerm: 0 })
+    let applied: readonly Entry[] = []
+    while (applied.length === 0) {
+      applied = leader.raft.ready().committed
+      if (applied.length > 0) expect(leader.raft.applyConfChange(null)).toEqual(confOf([1, 2, 3]))
+      leader.raft.advance()
+    }
+    expect(leader.raft.status().conf).toEqual(confOf([1, 2, 3]))
+    expect(leader.raft.proposeConfChange(change('auto', { kind: 'add-voter', node: 5 }))).toMatchObject({ kind: 'accepted' })
+  })
+
+  test('that could never have passed the checks is a bug, not a configuration', () => {
+    expect(() => new Member({ voters: [1] }).raft.applyConfChange(change('auto', { kind: 'remove', node: 1 }))).toThrow(BugError)
+  })
+})
+
+describe('a joint change', () => {
+  const replace = change('auto', { kind: 'remove', node: 3 }, { kind: 'add-voter', node: 4 })
+
+  test('is decided by both halves and left by itself', () => {
+    const leader = leading()
+    carryOut(leader, replace, 2)
+    expect(leader.raft.status().conf).toMatchObject({ voters: [1, 2, 4], outgoing: [1, 2, 3], autoLeave: true })
+    expect(leader.entries.at(-1)).toMatchObject({ index: 3, kind: 'config', data: new Uint8Array(0) })
+    leader.acknowledge(3, 3)
+    expect(leader.raft.status().commitIndex, '1 and 3 are no majority of 1 2 4').toBe(2)
+    leader.acknowledge(4, 3)
+    expect(leader.raft.status().conf).toEqual(confOf([1, 2, 4]))
+  })
+
+  test('is left by a later leader, if the one who entered it falls', () => {
+    const conf = { ...confOf([1, 2, 4]), outgoing: [1, 2, 3], autoLeave: true }
+    const leader = new Member({ config: { conf }, terms: [1], term: 1 })
+    leader.becomeLeader()
+    leader.acknowledge(2, 2)
+    expect(leader.entries.at(-1)).toMatchObject({ index: 3, kind: 'config' })
+    leader.acknowledge(2, 3)
+    expect(leader.raft.status().conf).toEqual(confOf([1, 2, 4]))
+  })
+
+  test('is not left by itself if it was asked for as explicit', () => {
+    const leader = leading()
+    carryOut(leader, { ...replace, transition: 'explicit' }, 2)
+    expect(leader.raft.status().conf).toMatchObject({ outgoing: [1, 2, 3], autoLeave: false })
+    expect(leader.raft.status().lastIndex).toBe(2)
+  })
+})
+
+describe('a leader that is removed', () => {
+  const removeOne = change('auto', { kind: 'remove', node: 1 })
+
+  test('commits its own removal, then steps down', () => {
+    const leader = leading()
+    carryOut(leader, removeOne, 2)
+    expect(leader.raft.status()).toMatchObject({ role: 'follower', leader: 0, conf: confOf([2, 3]), commitIndex: 2 })
+    expect(only(leader.ticks(40), 'vote')).toEqual([])
+  })
+
+  test('goes on without counting itself where it does not step down, but takes no proposals', () => {
+    const leader = leading({ config: { stepDownOnRemoval: false } })
+    leader.raft.proposeConfChange(removeOne)
+    leader.raft.propose(bytes('x'))
+    leader.drain()
+    leader.acknowledge(2, 2)
+    expect(leader.raft.propose(bytes('y'))).toEqual({ kind: 'dropped', why: 'not-a-member' })
+    leader.acknowledge(2, 3)
+    expect(leader.raft.status().commitIndex, 'one of the remaining two is no quorum').toBe(2)
+    leader.acknowledge(3, 3)
+    expect(leader.raft.status().commitIndex).toBe(3)
+  })
+})
+
+describe('a committed change that is not applied yet', () => {
+  test('keeps a member from campaigning: it counts by a configuration that may be gone', () => {
+    const member = new Member({ term: 1 })
+    const entries = [configEntry(1, 1, { kind: 'add-voter', node: 4 })]
+    member.raft.step(append({ term: 1, entries, commit: 1 }))
+    member.raft.campaign()
+    expect(member.raft.status().role).toBe('follower')
+    member.drain()
+    member.raft.campaign()
+    expect(member.raft.status().role).toBe('candidate')
+  })
+
+  test('does not keep it from voting', () => {
+    const member = new Member({ term: 1 })
+    member.raft.step(append({ term: 1, entries: [configEntry(1, 1, { kind: 'remove', node: 1 })], commit: 1 }))
+    expect(the(member.step(voteRequest({ from: 3, term: 2, index: 1, logTerm: 1 })), 'vote-response').reject).toBe(false)
+  })
+})
+
+test('a newcomer that falls behind the log is brought in by probing from the end', () => {
+  const leader = leading({ terms: [1, 1, 1] })
+  const sent = carryOut(leader, change('auto', { kind: 'add-learner', node: 4 }), 2)
+  expect(only(sent, 'append').find(({ to }) => to === 4)).toMatchObject({ index: 4, entries: [{ index: 5 }] })
+})

@@ -1,0 +1,130 @@
+// The state store behind the log: one write at a time, nothing lost, nothing out of order.
+import { expect, it } from 'vitest'
+import { StateWriter } from '../../src/consensus/state-writer.ts'
+import { type SnapshotMeta } from '../../src/consensus/types.ts'
+import { bytes, stateMeta, texts } from '../contract/state-store.ts'
+import { type ManualClock, manualClock } from '../fixture/manual-clock.ts'
+import { type DiskWrite } from '../fixture/memory-disk.ts'
+import { memoryStateDisk, openMemoryState, type StateDisk } from '../fixture/memory-state.ts'
+
+interface World {
+  readonly clock: ManualClock
+  readonly disk: StateDisk
+  readonly writer: StateWriter
+  readonly writes: DiskWrite[]
+  readonly errors: unknown[]
+  failNext: boolean
+}
+
+/** A writer on a disk whose every write takes 10 ms. */
+async function world(): Promise<World> {
+  const clock = manualClock()
+  const writes: DiskWrite[] = []
+  const errors: unknown[] = []
+  let underWay = 0
+  const disk = memoryStateDisk(async (write) => {
+    writes.push(write)
+    underWay += 1
+    expect(underWay).toBe(1)
+    await new Promise<void>((resolve) => {
+      clock.after(10, resolve)
+    })
+    underWay -= 1
+    if (found.failNext) throw new Error('no space left')
+  })
+  const store = openMemoryState(disk)
+  const { meta } = await store.load()
+  const found: World = { clock, disk, writes, errors, failNext: false, writer: new StateWriter(store, meta, (error) => errors.push(error)) }
+  return found
+}
+
+function change(key: string, value: string): { key: string; value: Uint8Array } {
+  return { key, value: bytes(value) }
+}
+
+it('writes at once, and what comes meanwhile as one batch with the newest meta', async () => {
+  const { clock, disk, writer, writes } = await world()
+  writer.add(stateMeta(1), [change('a', '1')])
+  await clock.drain()
+  for (let index = 2; index <= 9; index += 1) writer.add(stateMeta(index), [change('a', `${index}`), change(`k${index}`, 'x')])
+  writer.add(stateMeta(10), [{ key: 'k9', value: undefined }])
+  await clock.run(10)
+  expect(disk.current.meta.index).toBe(10)
+  await clock.run(10)
+  expect(writes).toEqual([
+    { what: 'write', sync: false },
+    { what: 'write', sync: false },
+  ])
+  expect(texts(disk.current)).toEqual({ a: '9', k2: 'x', k3: 'x', k4: 'x', k5: 'x', k6: 'x', k7: 'x', k8: 'x' })
+  await writer.idle()
+})
+
+it('goes on after it was idle', async () => {
+  const { clock, disk, writer } = await world()
+  for (let index = 1; index <= 3; index += 1) {
+    writer.add(stateMeta(index), [])
+    await clock.run(10)
+    expect(disk.current.meta.index).toBe(index)
+    await writer.idle()
+  }
+})
+
+it('goes on with what is added in the very moment a write ends', async () => {
+  const { clock, disk, writer } = await world()
+  writer.add(stateMeta(1), [])
+  void writer.durable().then(() => writer.add(stateMeta(2), []))
+  await clock.run(100)
+  expect(disk.current.meta.index).toBe(2)
+})
+
+it('makes durable all that was added before, though writes are under way', async () => {
+  const { clock, disk, writer, writes } = await world()
+  writer.add(stateMeta(1), [change('a', '1')])
+  await clock.drain()
+  writer.add(stateMeta(2), [change('b', '2')])
+  const done: SnapshotMeta = await clock.settle(writer.durable(), 100)
+  expect(done).toEqual(stateMeta(2))
+  expect(writes.map(({ sync }) => sync)).toEqual([false, true])
+  disk.crash()
+  expect(texts(disk.current)).toEqual({ a: '1', b: '2' })
+})
+
+it('makes durable what was written long ago', async () => {
+  const { clock, disk, writer } = await world()
+  writer.add(stateMeta(1), [change('a', '1')])
+  await clock.run(50)
+  expect(disk.unsyncedGroups).toBe(1)
+  await clock.settle(writer.durable(), 100)
+  disk.crash()
+  expect(texts(disk.current)).toEqual({ a: '1' })
+})
+
+it('replaces the state only after what was under way', async () => {
+  const { clock, disk, writer, writes } = await world()
+  writer.add(stateMeta(1), [change('a', '1')])
+  await clock.drain()
+  writer.add(stateMeta(2), [change('b', '1')])
+  await clock.settle(writer.replace({ meta: stateMeta(30), values: new Map([['c', bytes('3')]]) }), 100)
+  expect(writes.map(({ what }) => what)).toEqual(['write', 'write', 'replace'])
+  expect(disk.current.meta.index).toBe(30)
+  expect(texts(disk.current)).toEqual({ c: '3' })
+  expect(await clock.settle(writer.durable(), 100)).toEqual(stateMeta(30))
+})
+
+it('reports the first error once, and writes nothing after it', async () => {
+  const found = await world()
+  const { clock, writer, writes, errors } = found
+  writer.add(stateMeta(1), [])
+  await clock.drain()
+  found.failNext = true
+  writer.add(stateMeta(2), [])
+  const durable = writer.durable()
+  await expect(clock.settle(durable, 100)).rejects.toMatchObject({ code: 'failed' })
+  found.failNext = false
+  writer.add(stateMeta(3), [])
+  await expect(clock.settle(writer.durable(), 100)).rejects.toMatchObject({ code: 'failed' })
+  await expect(clock.settle(writer.replace({ meta: stateMeta(9), values: new Map() }), 100)).rejects.toMatchObject({ code: 'failed' })
+  await clock.settle(writer.idle(), 100)
+  expect(errors).toHaveLength(1)
+  expect(writes).toHaveLength(1)
+})
