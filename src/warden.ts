@@ -159,7 +159,10 @@ class Warden {
     await this.#ledger.stop(call, call.intent, call.words)
     const life = this.#lives.get(runKey(call))
     if (life === undefined) return
-    await this.#withinEndLimit(call, life.process.then((qemu) => qemu?.end(QUIT_GRACE_MS)).then(() => life.gone))
+    await this.#withinEndLimit(
+      call,
+      life.process.then((qemu) => qemu?.end(QUIT_GRACE_MS)).then(() => life.gone),
+    )
   }
 
   #withinEndLimit(run: Run, ending: Promise<void>): Promise<void> {

@@ -110,11 +110,8 @@ async function listenOnSocket(server: Server, { socketPath, socketMode }: ApiLis
     })
   }
   await removeDeadSocket(socketPath)
-  // Closed to others from its first moment: listen() makes the file before it returns.
-  const mask = process.umask(0o177)
-  const listening = started(server, () => server.listen(socketPath))
-  process.umask(mask)
-  await listening
+  await started(server, () => server.listen(socketPath))
+  // To connect takes the right to write, which the usual umask gives to nobody else in the moment before.
   await chmod(socketPath, socketMode)
   return server
 }

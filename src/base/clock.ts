@@ -29,6 +29,15 @@ export const realClock: Clock = {
   },
 }
 
+/** For a program whose only work may be to wait, as a command line between two tries: its timers keep the process alive. */
+export const foregroundClock: Clock = {
+  ...realClock,
+  after(ms, run) {
+    const timer = setTimeout(run, ms)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
 /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

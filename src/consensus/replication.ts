@@ -30,7 +30,7 @@ export function maybeCommit(core: Core): boolean {
   return true
 }
 
-/** An append to everyone, empty where there is nothing new, as it carries the commit index. */
+/** An append to everyone, also an empty one, as it carries the commit index. */
 export function bcastAppend(core: Core): void {
   if (core.config.batchAppends) core.appendsDue = true
   else sendAppends(core)
@@ -38,7 +38,11 @@ export function bcastAppend(core: Core): void {
 
 export function sendAppends(core: Core): void {
   core.appendsDue = false
-  for (const id of core.tracker.progress.keys()) if (id !== core.id) sendAppend(core, id)
+  for (const [id, progress] of core.tracker.progress) {
+    // Batched, others may have sent everything since it became due.
+    const evenIfEmpty = !core.config.batchAppends || progress.canBumpCommit(core.log.committed)
+    if (id !== core.id) maybeSendAppend(core, id, { evenIfEmpty })
+  }
 }
 
 /** Heartbeats to everyone. They carry the round of reads that they confirm. */

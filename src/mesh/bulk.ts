@@ -16,9 +16,9 @@ export interface BulkOptions {
   readonly clock: Clock
   readonly sides: SideStreams
   /** The link to the peer; undefined while it is down. */
-  link(host: HostId): Link | undefined
-  addresses(host: HostId): readonly string[]
-  dial(host: HostId, address: string, signal: AbortSignal): Promise<WireConnection>
+  readonly link: (host: HostId) => Link | undefined
+  readonly addresses: (host: HostId) => readonly string[]
+  readonly dial: (host: HostId, address: string, signal: AbortSignal) => Promise<WireConnection>
 }
 
 interface Line {

@@ -143,7 +143,8 @@ class FramedBytes implements ByteStream {
 
 function readOpen(frame: Frame): [string, unknown] {
   const body = frame.type === FRAME.open ? unpackBody(frame.payload) : undefined
-  const [purpose, header]: readonly unknown[] = Array.isArray(body) ? body : []
+  const items: readonly unknown[] = Array.isArray(body) ? body : []
+  const [purpose, header] = items
   if (typeof purpose !== 'string') throw new OperationError('usage', 'the header of a stream is malformed')
   return [purpose, header]
 }

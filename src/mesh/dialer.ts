@@ -25,9 +25,9 @@ export interface DialerOptions {
   readonly random: Random
   readonly known: KnownAddresses
   /** Linked, or about to be. */
-  isBusy(host: HostId): boolean
+  readonly isBusy: (host: HostId) => boolean
   /** One address; resolves when the link is up, rejects with the reason why not. */
-  connect(host: HostId, address: string, signal: AbortSignal): Promise<void>
+  readonly connect: (host: HostId, address: string, signal: AbortSignal) => Promise<void>
 }
 
 interface Target {

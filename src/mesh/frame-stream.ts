@@ -22,9 +22,9 @@ export interface FrameStreamOptions {
 }
 
 export interface FrameListener {
-  onFrame(frame: Frame): void
+  readonly onFrame: (frame: Frame) => void
   /** Any bytes at all, also parts of a frame. */
-  onBytes?(): void
+  readonly onBytes?: () => void
 }
 
 export class FrameStream {
@@ -43,11 +43,11 @@ export class FrameStream {
   #ending = false
   #closed: { readonly cause: string | null } | undefined
   /** Frames that came before anyone wanted them; the stream is paused meanwhile, so there are few. */
-  #held: Frame[] = []
+  readonly #held: Frame[] = []
   #listener: FrameListener | undefined
   #wanted: PromiseWithResolvers<Frame> | undefined
-  #onClose: ((cause: string | null) => void)[] = []
-  #onRoom: (() => void)[] = []
+  readonly #onClose: ((cause: string | null) => void)[] = []
+  readonly #onRoom: (() => void)[] = []
 
   /** Listens from this moment on. */
   constructor(wire: WireStream, options: FrameStreamOptions) {

@@ -11,7 +11,7 @@ export interface GossipOptions {
   readonly log: Log
   readonly topics: readonly string[]
   readonly wire: WireGossip
-  isMember(host: HostId): boolean
+  readonly isMember: (host: HostId) => boolean
 }
 
 interface Message {

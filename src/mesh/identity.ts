@@ -90,7 +90,11 @@ async function create(path: string, seed: Uint8Array, { hostId }: Identity): Pro
     await unlink(fresh)
   }
   const directory = await open(folder, 'r')
-  await directory.sync().finally(() => directory.close())
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }
 
 function damaged(path: string, why: string): OperationError {

@@ -36,7 +36,7 @@ export interface JoinGateOptions {
   readonly random: Random
   readonly log: Log
   readonly alarms: Alarms
-  hello(): Hello | undefined
+  readonly hello: () => Hello | undefined
 }
 
 export class JoinGate {

@@ -16,7 +16,7 @@ const ADDRESS_MS = 3000
 export interface JoinerOptions {
   readonly self: HostId
   readonly clock: Clock
-  dial(host: HostId, address: string, signal: AbortSignal): Promise<WireConnection>
+  readonly dial: (host: HostId, address: string, signal: AbortSignal) => Promise<WireConnection>
 }
 
 /** Asks one inviter after the other until the leader answered. See Mesh.join for the errors. */

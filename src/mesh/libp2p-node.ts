@@ -22,7 +22,7 @@ export interface NodeOptions {
   readonly admit: WireEvents['admit']
 }
 
-// oxlint-disable-next-line typescript/consistent-type-definitions -- libp2p wants an index signature, which an interface has not
+// A type, for libp2p wants an index signature, which an interface has not.
 export type NodeServices = { acquaintance: object; pubsub: GossipSub }
 
 /** A connection made is a connection kept: a mesh of 64 hosts has 63 links and as many second connections, in the worst case twice. */

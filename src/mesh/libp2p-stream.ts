@@ -1,5 +1,5 @@
 // A stream and a connection of libp2p as the mesh wants them: one listener, no throws, an end with a cause.
-import { type Connection, type Stream, type StreamCloseEvent, type StreamMessageEvent } from '@libp2p/interface'
+import { type Connection, type Stream, type StreamMessageEvent } from '@libp2p/interface'
 import { type Clock } from '../base/clock.ts'
 import { deadline } from '../base/deadline.ts'
 import { errorText, OperationError } from '../base/errors.ts'
@@ -70,7 +70,7 @@ export class Libp2pConnection implements WireConnection {
   onClose(listener: (cause: string) => void): void {
     const told = (error?: Error): void => listener(this.#cause ?? error?.message ?? 'the connection closed')
     if (this.libp2p.status !== 'open' && this.libp2p.status !== 'closing') told()
-    else this.libp2p.addEventListener('close', (event) => told((event as StreamCloseEvent).error), { once: true })
+    else this.libp2p.addEventListener('close', ({ error }) => told(error), { once: true })
   }
 }
 
@@ -97,8 +97,7 @@ export class Libp2pStream implements WireStream {
     })
     // All that the other side sent was delivered: our half ends too, or the stream would stay half open for ever.
     stream.addEventListener('end', () => this.close())
-    stream.addEventListener('close', (event) => {
-      const { error } = event as StreamCloseEvent
+    stream.addEventListener('close', ({ error }) => {
       listener.onClose(error?.message ?? (this.#isEnding ? null : 'the connection closed'))
     })
     if (stream.status !== 'open' && stream.status !== 'closing') listener.onClose('the connection closed')

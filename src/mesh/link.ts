@@ -15,7 +15,7 @@ export interface LinkOptions {
   readonly stream: FrameStream
   /** Theirs. */
   readonly hello: Hello
-  onMail(frame: Uint8Array): void
+  readonly onMail: (frame: Uint8Array) => void
 }
 
 const NOTHING = new Uint8Array(0)

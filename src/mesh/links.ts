@@ -32,10 +32,10 @@ export interface LinksOptions {
   readonly log: Log
   readonly alarms: Alarms
   /** Mine, as of now; undefined while this host belongs to no mesh. */
-  hello(): Hello | undefined
-  isMember(host: HostId): boolean
-  gossip(): WireGossip
-  onMail(from: HostId, frame: Uint8Array): void
+  readonly hello: () => Hello | undefined
+  readonly isMember: (host: HostId) => boolean
+  readonly gossip: () => WireGossip
+  readonly onMail: (from: HostId, frame: Uint8Array) => void
 }
 
 export class Links {

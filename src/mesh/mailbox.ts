@@ -21,7 +21,7 @@ export interface MailboxOptions {
   readonly clock: Clock
   readonly log: Log
   readonly bulk: Bulk
-  link(host: HostId): Link | undefined
+  readonly link: (host: HostId) => Link | undefined
 }
 
 interface Mailing {

@@ -22,9 +22,9 @@ export interface RpcOptions {
   readonly clock: Clock
   readonly log: Log
   /** Opens a greeted stream to the peer, over its link of this moment. Rejects with `unreachable` or `refused`. */
-  open(host: HostId, signal: AbortSignal): Promise<FrameStream>
+  readonly open: (host: HostId, signal: AbortSignal) => Promise<FrameStream>
   /** What a channel belongs to: another link makes another channel. Undefined while the peer is down. */
-  linkOf(host: HostId): object | undefined
+  readonly linkOf: (host: HostId) => object | undefined
 }
 
 interface Serving {
@@ -171,7 +171,8 @@ export class Rpc {
 
   async #run(from: HostId, payload: Uint8Array, asker: AbortSignal): Promise<unknown> {
     const body = unpackBody(payload)
-    const [method, deadlineMs, argument]: readonly unknown[] = Array.isArray(body) ? body : []
+    const items: readonly unknown[] = Array.isArray(body) ? body : []
+    const [method, deadlineMs, argument] = items
     if (typeof method !== 'string' || typeof deadlineMs !== 'number') throw new OperationError('usage', 'a request is malformed')
     const handler = this.#handlers.get(method)
     if (handler === undefined) throw new OperationError('not-found', `this host knows no method ${method}`, { data: { method } })

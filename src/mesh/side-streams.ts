@@ -21,11 +21,11 @@ export interface SideStreamsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly limits: Readonly<Record<SideKind, StreamLimits>>
-  hello(): Hello | undefined
-  isMember(host: HostId): boolean
+  readonly hello: () => Hello | undefined
+  readonly isMember: (host: HostId) => boolean
   /** True when this process of the host was accepted on a link. */
-  knows(host: HostId, bootId: string): boolean
-  onStream(kind: SideKind, host: HostId, stream: FrameStream): void
+  readonly knows: (host: HostId, bootId: string) => boolean
+  readonly onStream: (kind: SideKind, host: HostId, stream: FrameStream) => void
 }
 
 export class SideStreams {

@@ -9,13 +9,13 @@ export const STREAM_KINDS: readonly StreamKind[] = ['link', 'rpc', 'mail', 'byte
 /** What the mesh is told. Called synchronously; must not throw. */
 export interface WireEvents {
   /** Asked once an identity is proven, before anything else of it is heard; false cuts the connection. Only for incoming ones. */
-  admit(host: HostId, address: string): boolean
-  onConnection(connection: WireConnection): void
+  readonly admit: (host: HostId, address: string) => boolean
+  readonly onConnection: (connection: WireConnection) => void
   /** `listen` has to be called before this returns, or what arrives is lost. */
-  onStream(kind: StreamKind, stream: WireStream, connection: WireConnection): void
+  readonly onStream: (kind: StreamKind, stream: WireStream, connection: WireConnection) => void
   /** `from` is proven by its signature. */
-  onGossip(topic: string, from: HostId, body: Uint8Array): void
-  onAddresses(addresses: readonly string[]): void
+  readonly onGossip: (topic: string, from: HostId, body: Uint8Array) => void
+  readonly onAddresses: (addresses: readonly string[]) => void
 }
 
 export type StartWire = (events: WireEvents) => Promise<Wire>

@@ -155,12 +155,17 @@ async function insideFile(datastore: Datastore, relativePath: string): Promise<s
     })
   })
   if (!path.startsWith(root + sep)) throw outside(datastore, reference)
-  if (!(await stat(path)).isFile()) throw refusal(`${reference} is no file`, [{ code: 'not-a-file', message: `${path} is not a regular file` }])
+  if (!(await stat(path)).isFile())
+    throw refusal(`${reference} is no file`, [{ code: 'not-a-file', message: `${path} is not a regular file` }])
   return path
 }
 
 function outside(datastore: Datastore, reference: string): OperationError {
-  const reason = { code: 'outside-datastore', message: `${reference} leads out of ${datastore.path}`, fix: 'copy the file into the datastore' }
+  const reason = {
+    code: 'outside-datastore',
+    message: `${reference} leads out of ${datastore.path}`,
+    fix: 'copy the file into the datastore',
+  }
   return refusal(`file ${reference} is not in its datastore`, [reason])
 }
 

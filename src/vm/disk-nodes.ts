@@ -34,7 +34,14 @@ export function fileNode(disk: DiskSpec): Fields {
  * the file again; both times with every option, because what is left out falls back to QEMU's default.
  */
 export function formatNode(disk: DiskSpec, over: string): Fields {
-  const common = { 'node-name': formatNodeName(disk), file: over, cache: CACHE_NONE, discard: 'unmap', 'read-only': false, 'auto-read-only': false }
+  const common = {
+    'node-name': formatNodeName(disk),
+    file: over,
+    cache: CACHE_NONE,
+    discard: 'unmap',
+    'read-only': false,
+    'auto-read-only': false,
+  }
   // No image of ours has a backing file; what a header may name instead is not opened.
   return disk.format === 'qcow2' ? { driver: 'qcow2', ...common, backing: null } : { driver: 'raw', ...common }
 }

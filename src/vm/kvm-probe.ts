@@ -74,7 +74,9 @@ async function remembered({ file, bootId }: KvmProbeOptions): Promise<Accelerato
   if (text === undefined) return undefined
   try {
     const fields = asFields(parseJson(text, file), file)
-    return asText(fields['bootId'], 'bootId') === bootId ? asOneOf(fields['accelerator'], ['kvm', 'tcg'] as const, 'accelerator') : undefined
+    return asText(fields['bootId'], 'bootId') === bootId
+      ? asOneOf(fields['accelerator'], ['kvm', 'tcg'] as const, 'accelerator')
+      : undefined
   } catch (error) {
     if (hasCode(error, 'usage')) return undefined
     throw error

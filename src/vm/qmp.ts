@@ -65,8 +65,8 @@ export async function connectQmp(options: QmpOptions): Promise<Qmp> {
 
 interface Pending {
   readonly command: string
-  resolve(value: unknown): void
-  reject(error: unknown): void
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 class QmpClient implements Qmp {

@@ -136,11 +136,7 @@ function runAfter(run: LedgerRun | undefined, record: LedgerRecord, newest: Epoc
 }
 
 /** A run that never started ends here and now: the note alone keeps its epoch from ever starting. The first intent noted stays. */
-function stopped(
-  run: LedgerRun | undefined,
-  record: LedgerRecord & { kind: 'stop' },
-  newest: Epoch | undefined,
-): LedgerRun | undefined {
+function stopped(run: LedgerRun | undefined, record: LedgerRecord & { kind: 'stop' }, newest: Epoch | undefined): LedgerRun | undefined {
   const { vm, epoch, at, intent, words } = record
   if (run?.kind === 'live') return { ...run, noted: run.noted ?? { intent, words } }
   const forgotten = run === undefined && newest !== undefined && compareEpoch(epoch, newest) <= 0

@@ -1,0 +1,63 @@
+// The real machine behind the command line.
+import { assert, present } from '../base/assert.ts'
+import { foregroundClock } from '../base/clock.ts'
+import { realRandom } from '../base/random.ts'
+import { type Input, type Io, type Output } from './io.ts'
+
+/** Where a terminal does not tell its width. */
+const COLUMNS = 80
+
+export function processIo(): Io {
+  return {
+    stdout: outputOf(process.stdout),
+    stderr: outputOf(process.stderr),
+    stdin: processInput,
+    env: process.env,
+    clock: foregroundClock,
+    random: realRandom,
+    become(program, args) {
+      const execve = present(process.execve?.bind(process), 'execve of this Node')
+      return execve(program, [program, ...args], process.env)
+    },
+  }
+}
+
+function outputOf(stream: NodeJS.WriteStream): Output {
+  stream.on('error', (error: Error & { readonly code?: string }) => {
+    // A reader that goes away (`hostmesh event watch | head`) wants no more: there is nobody to tell.
+    if (error.code === 'EPIPE') process.exit(0)
+  })
+  return {
+    write: (text) => void stream.write(text),
+    get isTTY() {
+      return stream.isTTY
+    },
+    get columns() {
+      return stream.columns || COLUMNS
+    },
+  }
+}
+
+/** Touches process.stdin only when it is used: opening it costs, and keeps the process alive. */
+const processInput: Input = {
+  get isTTY() {
+    return process.stdin.isTTY
+  },
+  setRaw(raw) {
+    if (process.stdin.isTTY) process.stdin.setRawMode(raw)
+  },
+  async *bytes(signal) {
+    const end = (): void => void process.stdin.destroy()
+    signal.addEventListener('abort', end, { once: true })
+    try {
+      for await (const chunk of process.stdin) {
+        assert(chunk instanceof Uint8Array, 'input without encoding comes as bytes')
+        yield chunk
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      signal.removeEventListener('abort', end)
+    }
+  },
+}

@@ -1,0 +1,190 @@
+// Properties of every history: whatever commands come in whatever order, these hold after each entry.
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { apply } from '../../src/inventory/apply.ts'
+import { check } from '../../src/inventory/check.ts'
+import { type Inventory, type TableChange } from '../../src/inventory/inventory.ts'
+import { decodeRecord, encodeRecord } from '../../src/inventory/record.ts'
+import { decodeSnapshot, encodeRow, encodeSnapshot, fromRows, rowKey, toRows } from '../../src/inventory/snapshot.ts'
+import { compareEpoch, formatEpoch } from '../../src/inventory/view.ts'
+import { history, randomSteps, type HistoryStep } from './random-commands.ts'
+
+const RUNS = { numRuns: 150 }
+
+function everyHistory(holds: (steps: readonly HistoryStep[]) => void): void {
+  fc.assert(
+    fc.property(randomSteps, (steps) => holds([...history(steps)])),
+    RUNS,
+  )
+}
+
+/** Every part of a value frozen; a table refuses writes by its methods. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  if (value instanceof Map) {
+    for (const part of value.values()) frozen(part)
+    const refuse = (): never => {
+      throw new Error('a table that was handed out was written to')
+    }
+    Object.assign(value, { set: refuse, delete: refuse, clear: refuse })
+  } else for (const part of Object.values(value)) frozen(part)
+  return Object.freeze(value)
+}
+
+describe('every history', () => {
+  it('breaks no invariant', () => {
+    everyHistory((steps) => {
+      for (const { inventory, record } of steps) expect(check(inventory), record.command.kind).toEqual([])
+    })
+  })
+
+  it('comes out the same again, from states that cannot be written to', () => {
+    everyHistory((steps) => {
+      for (const { before, record, index, term, ...applied } of steps) {
+        expect(apply(frozen(before), frozen(record), { index, term })).toEqual(applied)
+      }
+    })
+  })
+
+  it('is kept by its changed rows alone, byte by byte', () => {
+    everyHistory((steps) => {
+      const store = new Map<string, Uint8Array>()
+      for (const { changes, inventory } of steps) {
+        for (const change of changes) write(store, change)
+        expect(sorted(store)).toEqual(sorted(toRows(inventory)))
+      }
+    })
+  })
+
+  it('names no row as changed that is as it was', () => {
+    everyHistory((steps) => {
+      for (const { before, changes, record } of steps) {
+        const rows = toRows(before)
+        for (const change of changes) {
+          const was = rows.get(rowKey(change))
+          expect(encodeRow(change), `${record.command.kind} ${rowKey(change)}`).not.toEqual(was)
+        }
+      }
+    })
+  })
+
+  it('goes on from a snapshot, and from stored rows, as if nothing had happened', () => {
+    everyHistory((steps) => {
+      for (const { before, record, index, term, inventory, result, changes } of steps.filter((_, at) => at % 7 === 0)) {
+        const restored = [decodeSnapshot(encodeSnapshot(before)), fromRows(shuffled(toRows(before)), before.index)]
+        for (const state of restored) {
+          const again = apply(state, record, { index, term })
+          expect(again.result).toEqual(result)
+          expect(again.changes).toEqual(changes)
+          expect(encodeSnapshot(again.inventory)).toEqual(encodeSnapshot(inventory))
+        }
+      }
+    })
+  })
+
+  it('survives the way through the log', () => {
+    everyHistory((steps) => {
+      for (const { record } of steps) expect(decodeRecord(encodeRecord(record))).toEqual(record)
+    })
+  })
+
+  it('changes nothing but the event log and the kept answers when it refuses', () => {
+    everyHistory((steps) => {
+      for (const { before, inventory, result } of steps) {
+        if (result.kind !== 'done') expect(withoutMemory(inventory)).toEqual(withoutMemory(before))
+      }
+    })
+  })
+
+  it('shares every table that an entry did not change', () => {
+    everyHistory((steps) => {
+      for (const { before, inventory, changes } of steps) {
+        const changed = new Set(changes.map(({ table }) => table))
+        for (const table of ['hosts', 'vms', 'datastores', 'disks', 'jobs', 'tokens', 'requests', 'events'] as const) {
+          if (!changed.has(table)) expect(inventory[table]).toBe(before[table])
+        }
+      }
+    })
+  })
+})
+
+describe('ownership in every history', () => {
+  it('begins by an assignment and ends by the report of the owner, never otherwise', () => {
+    everyHistory((steps) => {
+      for (const { before, inventory, record } of steps) {
+        for (const [id, vm] of inventory.vms) {
+          const was = before.vms.get(id)?.owner ?? null
+          if (sameOwner(was, vm.owner)) continue
+          const { command } = record
+          if (was === null) expect(command).toMatchObject({ kind: 'vm-assign', vm: id, to: vm.owner?.host, epoch: vm.owner?.epoch })
+          else {
+            expect(vm.owner).toBeNull()
+            expect(command).toMatchObject({ kind: 'vm-stopped', vm: id, host: was.host, epoch: was.epoch })
+          }
+        }
+      }
+    })
+  })
+
+  it('does not end with its VM: an owned VM cannot go', () => {
+    everyHistory((steps) => {
+      for (const { before, inventory } of steps) {
+        for (const [id, vm] of before.vms) if (vm.owner !== null) expect(inventory.vms.has(id)).toBe(true)
+      }
+    })
+  })
+
+  it('gives every epoch of a VM out once, each newer than the last', () => {
+    everyHistory((steps) => {
+      const given = new Map<string, string>()
+      for (const { before, inventory, index } of steps) {
+        for (const [id, vm] of inventory.vms) {
+          const was = before.vms.get(id)
+          if (was === undefined || compareEpoch(vm.lastEpoch, was.lastEpoch) === 0) continue
+          expect(compareEpoch(vm.lastEpoch, was.lastEpoch)).toBeGreaterThan(0)
+          // A VM made anew under an old id is another VM: its entry of creation tells them apart.
+          const run = `${id} of ${vm.createdAt} as ${formatEpoch(vm.lastEpoch)}`
+          expect(given.get(run), `${run} at ${index}`).toBeUndefined()
+          given.set(run, `entry ${index}`)
+        }
+      }
+    })
+  })
+
+  it('asks a run to end once and for all', () => {
+    everyHistory((steps) => {
+      for (const { before, inventory, record } of steps) {
+        for (const [id, vm] of inventory.vms) {
+          const was = before.vms.get(id)?.owner
+          // Hard stops are never taken back; a shutdown is, by cancelling it or when the guest did not obey.
+          if (was?.ending === 'stop' && vm.owner !== null) expect(vm.owner.ending, record.command.kind).toBe('stop')
+        }
+      }
+    })
+  })
+})
+
+function write(store: Map<string, Uint8Array>, change: TableChange): void {
+  const value = encodeRow(change)
+  if (value === undefined) store.delete(rowKey(change))
+  else store.set(rowKey(change), value)
+}
+
+function sorted(rows: ReadonlyMap<string, Uint8Array>): readonly (readonly [string, string])[] {
+  return [...rows].map(([key, value]): [string, string] => [key, new TextDecoder().decode(value)]).sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+/** Another order of the same rows: nothing may hang on it. */
+function shuffled(rows: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
+  return new Map([...rows].reverse())
+}
+
+function withoutMemory(inventory: Inventory): Omit<Inventory, 'index' | 'events' | 'requests'> {
+  const { index: _, events: __, requests: ___, ...rest } = inventory
+  return rest
+}
+
+function sameOwner(a: { readonly host: string; readonly epoch: { readonly counter: number } } | null, b: typeof a): boolean {
+  if (a === null || b === null) return a === b
+  return a.host === b.host && a.epoch.counter === b.epoch.counter
+}
