@@ -172,7 +172,7 @@ async function startSession(ports: AgentPorts, identity: MemberIdentity): Promis
   const stopJoins = serveJoins(mesh, clock, member)
   const consoles = serveConsoles({ self, cluster, driver, mesh })
   const actor = `host ${ports.hostName}`
-  const announcer = startAnnouncing({ self, clock, log, cluster, mesh, facts, bootId, member: identity.member })
+  const announcer = startAnnouncing({ self, actor, clock, log, cluster, mesh, facts, bootId, member: identity.member })
   const host = startHost({ self, actor, clock, log, cluster, driver, files: ports.files })
   const reporter = startReportingLoad({
     self,

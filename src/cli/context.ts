@@ -1,7 +1,9 @@
-// What every command gets as `this`: the machine, and how this run speaks.
+// What every command gets as `this`: the machine that it runs on, and the exit code that it may set.
 import { type CommandContext } from '@stricli/core'
-import { type ApiClient } from '../api/client.ts'
-import { type Paint, painter, wantsColor } from './color.ts'
-import { type ConnectFlags, type CommonFlags } from './flags.ts'
 import { type Io } from './io.ts'
-...
+
+export interface CliContext extends CommandContext {
+  readonly io: Io
+  /** For outcomes that are no errors: 5 after a stale answer. */
+  readonly outcome: { exitCode: number }
+}

@@ -16,8 +16,5 @@ export function errorJson(error: unknown): string {
 
 /** A reason that only repeats the message is not told twice; its mend is. */
 export function reasonLines({ code, message, fix }: Reason, said: string, paint: Paint): string[] {
-  return [
-    ...(message === said ? [] : [`  - ${code}: ${message}`]),
-    ...(fix === undefined ? [] : [`    ${paint('dim', 'mend:')} ${fix}`]),
-  ]
+  return [...(message === said ? [] : [`  - ${code}: ${message}`]), ...(fix === undefined ? [] : [`    ${paint('dim', 'mend:')} ${fix}`])]
 }

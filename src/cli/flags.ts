@@ -1,7 +1,6 @@
 // Flags that many commands share, and what they mean.
 import { type FlagParametersForType } from '@stricli/core'
 import { OperationError } from '../base/errors.ts'
-import { parseMemoryMiB, parseSizeBytes } from '../base/units.ts'
 import { type CliContext } from './context.ts'
 
 /** How a command finds its agent, and how it speaks. */
@@ -18,7 +17,13 @@ export const commonFlags: FlagParametersForType<CommonFlags, CliContext> = {
   output: { kind: 'enum', values: ['table', 'json'], default: 'table', brief: 'table for people, json for scripts' },
   socket: { kind: 'parsed', parse: String, optional: true, placeholder: 'PATH', brief: "The agent's socket (or HOSTMESH_SOCKET)" },
   dataDir: { kind: 'parsed', parse: String, optional: true, placeholder: 'DIR', brief: 'The data directory that holds its socket' },
-  host: { kind: 'parsed', parse: String, optional: true, placeholder: 'URL', brief: 'Another host: http://IP:PORT, with HOSTMESH_API_TOKEN' },
+  host: {
+    kind: 'parsed',
+    parse: String,
+    optional: true,
+    placeholder: 'URL',
+    brief: 'Another host: http://IP:PORT, with HOSTMESH_API_TOKEN',
+  },
   timeout: { kind: 'parsed', parse: parseSeconds, optional: true, placeholder: 'S', brief: 'How long to wait, in seconds' },
   color: { kind: 'boolean', default: true, brief: 'Colors on a terminal' },
 }
@@ -48,5 +53,3 @@ export function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text) && Number(text) > 0) return Number(text)
   throw new OperationError('usage', `"${text}" is not a positive whole number`)
 }
-
-export { parseMemoryMiB, parseSizeBytes }

@@ -35,5 +35,8 @@ export function formatShare(share: number | null): string {
 
 /** `2026-11-25 13:04:05`, UTC as all times of the mesh. */
 export function formatTime(iso: string): string {
-  return iso.replace('T', ' ').replace(/\.\d+Z$/, '').replace(/Z$/, '')
+  return iso
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, '')
+    .replace(/Z$/, '')
 }

@@ -16,6 +16,7 @@ const TRY_MS = 10_000
 
 export interface AnnounceOptions {
   readonly self: HostId
+  readonly actor: string
   readonly clock: Clock
   readonly log: Log
   readonly cluster: Cluster
@@ -51,7 +52,7 @@ export function startAnnouncing(options: AnnounceOptions): { stop(): Promise<voi
       try {
         const result = await cluster.propose(command, {
           signal: limit.signal,
-          actor: `host ${cluster.view().hosts.get(self)?.name ?? self}`,
+          actor: options.actor,
         })
         if (result.kind !== 'done') throw new OperationError('refused', `${command.kind}: ${JSON.stringify(result)}`)
         if (command.kind === 'agent-started') started = true

@@ -46,7 +46,7 @@ export async function carryOut(hands: Hands, action: Action, signal: AbortSignal
     case 'pause':
       return hands.driver.pause(action)
     case 'resume':
-      return hands.driver.resume(action)
+      return resume(hands, action, signal)
     case 'reset':
       return reset(hands, action, signal)
     case 'report-status':
@@ -123,6 +123,12 @@ async function shutdownExpired(hands: Hands, action: Extract<Action, { kind: 'sh
   }
   await jobFailed(hands, action.job, [reason], signal)
   hands.asked.delete(action.vm)
+}
+
+/** Reported as running at once: a disk that fails again a moment later is the next thing to report, not a reason to resume in a circle. */
+async function resume(hands: Hands, run: Run, signal: AbortSignal): Promise<void> {
+  await hands.driver.resume(run)
+  await report(hands, { kind: 'vm-observed', host: hands.self, vm: run.vm, epoch: run.epoch, status: 'running' }, signal)
 }
 
 async function reset(hands: Hands, action: Extract<Action, { kind: 'reset' }>, signal: AbortSignal): Promise<void> {

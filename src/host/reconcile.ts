@@ -78,9 +78,12 @@ function ownRun(view: HostView, vm: Vm, run: ObservedRun): Action | null {
   const reboot = wanted.kind === 'run' ? openJob(view.inventory, vm.id, 'vm-reboot') : null
   if (run.status === 'powered-off') return poweredOff(vm, run, reboot)
   if (wanted.kind === 'end') return bringDown(view, vm, run, wanted.how)
-  if (reboot !== null) return restartGuest(view, run, reboot)
+  if (reboot !== null) return restartGuest(view, vm, run, reboot)
   if (wanted.paused && run.status === 'running') return { kind: 'pause', vm: vm.id, epoch: run.epoch }
   if (!wanted.paused && run.status === 'paused') return { kind: 'resume', vm: vm.id, epoch: run.epoch }
+  // After an error of a disk QEMU waits for a person, who says with a resume that the disk is mended.
+  if (run.status === 'io-error' && openJob(view.inventory, vm.id, 'vm-resume') !== null)
+    return { kind: 'resume', vm: vm.id, epoch: run.epoch }
   return reportStatus(vm, run)
 }
 
@@ -97,9 +100,11 @@ function bringDown(view: HostView, vm: Vm, run: LiveRun, how: 'shutdown' | 'stop
   return askToShutDown(view, run, openJob(view.inventory, vm.id, 'vm-shutdown')) ?? reportStatus(vm, run)
 }
 
-function restartGuest(view: HostView, run: LiveRun, job: Job): Action | null {
+function restartGuest(view: HostView, vm: Vm, run: LiveRun, job: Job): Action | null {
   if (job.force) return { kind: 'reset', vm: run.vm, epoch: run.epoch, job: job.id }
-  return askToShutDown(view, run, job)
+  // A paused guest cannot hear its power button.
+  if (run.status === 'paused') return { kind: 'resume', vm: run.vm, epoch: run.epoch }
+  return askToShutDown(view, run, job) ?? reportStatus(vm, run)
 }
 
 /** Press the power button once, then wait; null while waiting. */

@@ -2,7 +2,7 @@
 import { type Clock } from '../base/clock.ts'
 import { within } from '../base/deadline.ts'
 import { type Emitter, emitter } from '../base/emitter.ts'
-import { errorText, OperationError } from '../base/errors.ts'
+import { errorText, hasCode, OperationError } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
@@ -135,12 +135,21 @@ export class Links {
   async #open(connection: WireConnection, signal: AbortSignal): Promise<void> {
     const mine = this.#mine()
     const stream = this.#frames(await connection.openStream('link', signal))
-    const theirs = await greet(stream, mine, connection.host, signal)
+    const theirs = await greet(stream, mine, connection.host, signal).catch((error: unknown) => {
+      this.#heedRefusal(error, mine)
+      throw error
+    })
     const refusal = (await this.#settleClones(connection.host, theirs.bootId)) ?? this.#judge(connection.host, theirs)
     if (refusal !== undefined) throw refusedError(refusal)
     const link = this.#add(stream, connection, theirs)
     link.begin()
     this.#up(link)
+  }
+
+  /** The other side saw a second process under our key: here too somebody has to know. */
+  #heedRefusal(error: unknown, { bootId }: Hello): void {
+    if (!hasCode(error, 'refused') || error.data['code'] !== 'cloned-identity') return
+    this.#options.alarms.raise({ kind: 'cloned-identity', host: this.#options.self, bootIds: [bootId] })
   }
 
   async #accept(stream: FrameStream, connection: WireConnection, signal: AbortSignal): Promise<Refusal | undefined> {

@@ -32,7 +32,7 @@ export type PeerEvent =
 
 /** What an administrator should read: goes into the event log of the mesh. The same alarm is raised once a minute at most. */
 export type MeshAlarm =
-  /** Two live processes under one key: a copied disk. Both are refused until one of them is gone. */
+  /** Two live processes under one key: a copied disk. Both are refused until one of them is gone. `host` may be this one: others refuse it. */
   | { readonly kind: 'cloned-identity'; readonly host: HostId; readonly bootIds: readonly string[] }
   /** Somebody knocked and was not let in. `address` is where it came from. */
   | { readonly kind: 'refused'; readonly host: HostId; readonly address: string; readonly reason: string }

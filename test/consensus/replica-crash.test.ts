@@ -18,6 +18,7 @@ describe('a crash during a received snapshot', () => {
     const leader = await group.leader()
     const away = [1, 2, 3].find((id) => id !== leader.id) ?? 0
     group.crash(away)
+    group.hangUp(away)
     for (let at = 0; at < 40; at += 1) await group.commit(`set k${at} ${at}`)
     const member = await group.restart(away)
     const from = member.journal.length
@@ -32,6 +33,7 @@ describe('a crash during a received snapshot', () => {
       5000,
     )
     group.crash(away, keep)
+    group.hangUp(away)
     await group.restart(away)
     await group.commit('set after 1')
     await group.level()
@@ -57,7 +59,7 @@ describe('random crashes of any members under load', () => {
     const group = await ReplicaGroup.of([1, 2, 3], { seed: seed * 100, syncMs: 3, ...FEW })
     const acknowledged: string[] = []
     let crashes = 0
-    for (let at = 0; at < 60; at += 1) {
+    for (let at = 0; at < 80; at += 1) {
       for (const { alive, replica } of group.members.values()) {
         if (!alive) continue
         const key = `k${at}-${replica.status().id}`
@@ -66,7 +68,7 @@ describe('random crashes of any members under load', () => {
           () => {},
         )
       }
-      await group.clock.run(between(random, 0, 40))
+      await group.clock.run(between(random, 0, 120))
       const victim = between(random, 1, 3)
       const dead = [...group.members.values()].filter(({ alive }) => !alive)
       if (dead.length === 0 && random.float() < 0.5) {

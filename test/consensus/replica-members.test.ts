@@ -195,7 +195,7 @@ describe('a long log', () => {
       group.crash(away)
       for (let at = 0; at < 9; at += 1) await group.commit(`set k${at} ${round}`)
       await group.restart(away)
-      await group.level()
+      await group.rest()
     }
     expect(snapshots).toBe(0)
     await group.stop()

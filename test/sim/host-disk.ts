@@ -1,0 +1,129 @@
+// The disk of a simulated host: what its data directory holds, how long writes take, what a crash leaves.
+import { type Clock } from '../../src/base/clock.ts'
+import { OperationError } from '../../src/base/errors.ts'
+import { type Random } from '../../src/base/random.ts'
+import { type MemberIdentity, type MemberStore } from '../../src/cluster/member.ts'
+import { type Entry, type LogBatch } from '../../src/consensus/types.ts'
+import { type DiskGate } from '../fixture/memory-disk.ts'
+import { type LogDisk, memoryLogDisk, type MemoryLogState, openMemoryLog } from '../fixture/memory-log.ts'
+import { memoryStateDisk, openMemoryState, type StateDisk } from '../fixture/memory-state.ts'
+import { through } from './through-clock.ts'
+
+export interface DiskMood {
+  /** A synced write takes so long, uniform. */
+  syncMs: readonly [number, number]
+  /** Every write from now on fails. */
+  fails: boolean
+}
+
+/** Unsynced writes go to the page cache. */
+const UNSYNCED_MS = 0.05
+
+export interface DiskWatch {
+  /** A group of the Raft log, as it was handed over; `before` is what the log held until then. */
+  onLogWrite(batch: LogBatch, before: MemoryLogState): void
+  /** A fault of this disk was told to the process: it may end of it. */
+  onFault(): void
+}
+
+export class HostDisk {
+  readonly mood: DiskMood = { syncMs: [0.5, 2], fails: false }
+  readonly #random: Random
+  readonly #watch: DiskWatch
+  #identity: MemberIdentity | null = null
+  /** Of the process that writes. */
+  #clock: Clock
+  #log: LogDisk
+  #state: StateDisk
+  #underWay = { log: 0, state: 0 }
+
+  constructor(clock: Clock, random: Random, watch: DiskWatch) {
+    this.#clock = clock
+    this.#random = random
+    this.#watch = watch
+    this.#log = memoryLogDisk(this.#gate('log'))
+    this.#state = memoryStateDisk(this.#gate('state'))
+  }
+
+  /** What the Raft log holds now, synced or not. */
+  get log(): MemoryLogState {
+    return this.#log.current
+  }
+
+  entry(index: number): Entry | undefined {
+    const { snapshot, entries } = this.#log.current
+    return entries[index - snapshot.index - 1]
+  }
+
+  /** For a new process with this clock. */
+  store(clock: Clock): MemberStore {
+    this.#clock = clock
+    return {
+      load: () => through(clock, Promise.resolve(this.#identity)),
+      save: async (identity) => {
+        await this.#delay({ sync: true })
+        this.#identity = identity
+      },
+      wipe: async () => {
+        await this.#delay({ sync: true })
+        this.#log = memoryLogDisk(this.#gate('log'))
+        this.#state = memoryStateDisk(this.#gate('state'))
+      },
+      openStores: async () => {
+        const log = this.#log
+        const logStore = openMemoryLog(log)
+        const write = logStore.write.bind(logStore)
+        logStore.write = (batch) => {
+          this.#watch.onLogWrite(batch, log.current)
+          return write(batch)
+        }
+        return { logStore, stateStore: openMemoryState(this.#state) }
+      },
+    }
+  }
+
+  /** kill -9: what the kernel has, it keeps; of what was on its way, some. */
+  processEnds(): void {
+    this.#log.crash(this.#kept(this.#log.unsyncedGroups, this.#underWay.log))
+    this.#state.crash(this.#kept(this.#state.unsyncedGroups, this.#underWay.state))
+    this.#underWay = { log: 0, state: 0 }
+  }
+
+  /** The power is gone: of what was not synced, some is on the platter. Returns how many groups were lost. */
+  powerEnds(): number {
+    const disks = [this.#log, this.#state]
+    let lost = 0
+    for (const disk of disks) {
+      const kept = Math.floor(this.#random.float() * (disk.unsyncedGroups + 1))
+      lost += disk.unsyncedGroups - kept
+      disk.crash(kept)
+    }
+    this.#underWay = { log: 0, state: 0 }
+    return lost
+  }
+
+  #kept(groups: number, underWay: number): number {
+    return groups - Math.floor(this.#random.float() * (Math.min(groups, underWay) + 1))
+  }
+
+  #gate(which: 'log' | 'state'): DiskGate {
+    return async (write) => {
+      const underWay = this.#underWay
+      underWay[which] += 1
+      await this.#delay(write)
+      underWay[which] -= 1
+    }
+  }
+
+  #delay({ sync }: { readonly sync: boolean }): Promise<void> {
+    const [low, high] = this.mood.syncMs
+    const ms = sync ? low + (high - low) * this.#random.float() : UNSYNCED_MS
+    return new Promise((resolve, reject) => {
+      this.#clock.after(ms, () => {
+        if (!this.mood.fails) return resolve()
+        this.#watch.onFault()
+        reject(new OperationError('failed', 'the disk gave an I/O error'))
+      })
+    })
+  }
+}
