@@ -21,7 +21,7 @@ import {
   type WardenCall,
   type WardenRun,
 } from './vm/warden-protocol.ts'
-import { listenForAgents } from './vm/warden-server.ts'
+import { listenForAgents, type WardenServer } from './vm/warden-server.ts'
 
 /** QEMU answers 0.1 s after its start; a host under full load, or a slow disk to open, takes longer. */
 const START_LIMIT_MS = 30_000
@@ -30,6 +30,9 @@ const QUIT_GRACE_MS = 2_000
 /** Not even kill -9 ends what waits for a disk in the kernel: then say so, and let the caller ask again. */
 const END_LIMIT_MS = 15_000
 const RESET_LIMIT_MS = 5_000
+/** Without guests and agents there is nothing to guard; an agent that comes back later starts a new one in 0.3 s. */
+const IDLE_LIMIT_MS = 60_000
+const IDLE_LOOK_MS = 5_000
 /** How often a process that a former warden left is looked at until it is gone; its death signal needs some 100 ms. */
 const BURY_EVERY_MS = 50
 
@@ -68,6 +71,10 @@ class Warden {
     }
   }
 
+  get guests(): number {
+    return this.#lives.size
+  }
+
   async answer(call: WardenCall): Promise<WardenAnswer> {
     if (this.#leaving) throw new OperationError('conflict', 'this warden is on its way out')
     switch (call.kind) {
@@ -80,7 +87,7 @@ class Warden {
       case 'start':
         return this.#start(call)
       case 'exit':
-        this.#exit()
+        this.exit()
         return OK
       case 'reject':
         await this.#ledger.reject(call, call.words)
@@ -175,7 +182,8 @@ class Warden {
     return qemu
   }
 
-  #exit(): void {
+  /** Throws `conflict` while a guest runs. From then on nothing is answered. */
+  exit(): void {
     if (this.#lives.size > 0) throw new OperationError('conflict', `${this.#lives.size} guests run under this warden`)
     this.#leaving = true
     this.#options.leave()
@@ -239,9 +247,21 @@ async function main(): Promise<void> {
     onChange: () => server.notify(),
     leave: () => server.close(),
   })
-  const server = await listenForAgents(join(directory, WARDEN_SOCKET), (call) => warden.answer(call))
+  const server: WardenServer = await listenForAgents(join(directory, WARDEN_SOCKET), (call) => warden.answer(call))
   // Node writes its cache at exit, and this process is made to be killed: without it every warden compiles anew, and keeps 25 MiB for it.
   flushCompileCache()
+  leaveWhenIdle(warden, server)
+}
+
+/** So that a host from which hostmesh is removed, or a directory that is gone, leaves no process behind. */
+function leaveWhenIdle(warden: Warden, server: WardenServer): void {
+  let idleSince = realClock.now()
+  const look = (): void => {
+    if (warden.guests > 0 || server.clients > 0) idleSince = realClock.now()
+    if (realClock.now() - idleSince >= IDLE_LIMIT_MS) warden.exit()
+    else realClock.after(IDLE_LOOK_MS, look)
+  }
+  look()
 }
 
 await main()

@@ -21,9 +21,12 @@ export async function watch<T>(
   { clock, random, signal }: RetryOptions,
 ): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
+    // The first message says that the feed is open: whoever looks after it misses no change.
+    let opening = true
     try {
-      for await (const { opening, reset, rows } of marked(client.follow('changes', {}, { signal }))) {
+      for await (const { reset, rows } of client.follow('changes', {}, { signal })) {
         if (!opening && !reset && !rows.some(({ id }) => objects.has(id))) continue
+        opening = false
         const found = await look()
         if (found !== null) return found
         attempt = 0

@@ -21,7 +21,7 @@ export interface LeaderDesk {
 export interface LeaderDeskOptions {
   readonly self: HostId
   readonly clock: Clock
-  readonly replica: Replica
+  readonly replica: Pick<Replica, 'propose' | 'proposeConfChange'>
   readonly machine: InventoryMachine
 }
 

@@ -25,9 +25,9 @@ export interface RaftClusterOptions {
   readonly self: HostId
   readonly clock: Clock
   readonly log: Log
-  readonly mesh: Mesh
-  readonly replica: Replica
-  readonly machine: InventoryMachine
+  readonly mesh: Pick<Mesh, 'request'>
+  readonly replica: Pick<Replica, 'status' | 'readIndex' | 'onStatus' | 'onApplied'>
+  readonly machine: Pick<InventoryMachine, 'inventory' | 'changes'>
   readonly members: Members
   readonly desk: LeaderDesk
 }
@@ -79,6 +79,8 @@ async function proposeSomewhere(
   for (;;) {
     try {
       const { index, result } = await tryOnce(options, request, how.signal)
+      // Committed. Whoever cannot wait for it to arrive here must not be told that nothing was done.
+      uncertain = true
       await appliedHere(replica, index, how.signal)
       return result
     } catch (error) {
@@ -108,7 +110,7 @@ async function tryOnce(
 }
 
 /** Whoever wrote through this host reads its own write here. */
-function appliedHere(replica: Replica, index: number, signal: AbortSignal): Promise<void> {
+function appliedHere(replica: RaftClusterOptions['replica'], index: number, signal: AbortSignal): Promise<void> {
   if (replica.status().appliedIndex >= index) return Promise.resolve()
   return new Promise((resolve, reject) => {
     const finish = (run: () => void): void => {

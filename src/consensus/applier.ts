@@ -1,4 +1,5 @@
 // Applies committed entries to the state machine and keeps account of it: the state to store, the point it stands at, where the log may be cut.
+import { type Clock } from '../base/clock.ts'
 import { decodeConfChange } from './conf-codec.ts'
 import { StateWriter } from './state-writer.ts'
 import {
@@ -16,6 +17,7 @@ import {
 import { Waypoints } from './waypoints.ts'
 
 export interface ApplierOptions {
+  readonly clock: Clock
   readonly machine: StateMachine
   readonly stateStore: StateStore
   readonly log: StoredLog
@@ -38,7 +40,8 @@ export class Applier {
   constructor(options: ApplierOptions) {
     this.#options = options
     this.#meta = options.applied
-    this.#writer = new StateWriter(options.stateStore, options.applied, options.onError)
+    const { clock, stateStore: store, applied: meta, onError } = options
+    this.#writer = new StateWriter({ clock, store, meta, onError })
     this.#waypoints = new Waypoints(options.log, options.applied)
   }
 
@@ -47,7 +50,7 @@ export class Applier {
     return this.#meta
   }
 
-  /** In memory at once; the store follows behind. The entries are durable in the log by now. */
+  /** In memory at once; the store follows. The entries are durable in the log by now. */
   apply(committed: readonly Entry[]): void {
     if (committed.length === 0) return
     const changes: StateChange[] = []
@@ -87,9 +90,9 @@ export class Applier {
     this.#waypoints.startAt(meta)
   }
 
-  /** Resolves when no write is under way. */
-  async idle(): Promise<void> {
-    await this.#writer.idle()
+  /** Resolves when all that was applied is written, if the store still takes it. */
+  async flush(): Promise<void> {
+    await this.#writer.flush()
   }
 
   #applyOne(entry: Entry): { readonly applied: Applied | undefined; readonly conf: ConfState } {

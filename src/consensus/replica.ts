@@ -109,6 +109,7 @@ class Driver implements Replica {
       leader: () => this.#raft.status().leader,
     })
     this.#applier = new Applier({
+      clock: options.clock,
       machine: options.machine,
       stateStore: options.stateStore,
       log: recovered.log,
@@ -372,7 +373,7 @@ class Driver implements Replica {
     this.#finish('stopped')
     await this.#driving
     await this.#compaction
-    await this.#applier.idle()
+    await this.#applier.flush()
     const hint = this.#unsavedHint
     if (hint !== undefined && this.#end === 'stopped') {
       await this.#options.logStore.write({ entries: [], hardState: hint, snapshot: undefined, sync: false })

@@ -262,7 +262,9 @@ class AssembledMesh implements Mesh {
     this.#options.log.info(event, `peer ${event.kind}`)
     switch (event.kind) {
       case 'up': {
-        this.#dialer.linked(host, this.#links.current(host)?.hello.addresses ?? [])
+        const link = this.#links.current(host)
+        const remote = link?.connection.direction === 'in' ? link.connection.address : undefined
+        this.#dialer.linked(host, link?.hello.addresses ?? [], remote)
         return
       }
       case 'down': {
@@ -292,7 +294,7 @@ class AssembledMesh implements Mesh {
       return
     }
     const timer = this.#options.clock.after(UNGREETED_MS, () => {
-      if (!this.#links.holds(connection) && connection.streamCount() === 0) connection.abort('it did not greet')
+      if (!this.#links.holds(connection) && !this.#sides.isGreeted(connection)) connection.abort('it did not greet')
     })
     connection.onClose(() => timer.cancel())
   }

@@ -34,6 +34,8 @@ interface Target {
   readonly host: HostId
   /** As the membership has them. */
   agreed: readonly string[]
+  /** What the last change of the membership added. */
+  news: readonly string[]
   /** As its last hello had them: newer than the membership when it moved. */
   announced: readonly string[]
   failures: number
@@ -59,6 +61,8 @@ export class Dialer {
     for (const { host, addresses } of members) {
       const target = this.#targets.get(host) ?? this.#add(host)
       if (target.agreed.join() === addresses.join()) continue
+      // A change is newer than all else that is known; the first list after a start is not.
+      if (target.agreed.length > 0) target.news = addresses.filter((address) => !target.agreed.includes(address))
       target.agreed = addresses
       this.hint(host)
     }
@@ -88,11 +92,14 @@ export class Dialer {
     return this.#targets.get(host)?.cause ?? null
   }
 
-  /** The peer is linked, and said where it listens: the next absence starts with short waits. */
-  linked(host: HostId, announced: readonly string[]): void {
+  /** The peer is linked, and said where it listens: the next absence starts with short waits. `remote`: the other end, if it dialled us. */
+  linked(host: HostId, announced: readonly string[], remote: string | undefined): void {
     const target = this.#targets.get(host)
     if (target === undefined) return
     target.announced = announced.slice(0, MAX_ADDRESSES)
+    target.news = []
+    const reachable = remote === undefined ? undefined : target.announced.find((address) => ipOf(address) === ipOf(remote))
+    if (reachable !== undefined) this.#options.known.good(host, reachable)
     target.failures = 0
     target.start = 0
     target.cause = null
@@ -122,6 +129,7 @@ export class Dialer {
     const target: Target = {
       host,
       agreed: [],
+      news: [],
       announced: [],
       failures: 0,
       dueAt: this.#options.clock.now() + this.#politeMs(host),
@@ -175,10 +183,10 @@ export class Dialer {
     target.cause = causes.length === 0 ? 'no address of it is known' : causes.join('; ')
   }
 
-  /** The last good one first, then what the peer said itself, then what was agreed on; later tries start further down. */
-  #addresses({ host, announced, agreed, start }: Target): string[] {
+  /** News first, then the last good one, what the peer said itself, what was agreed on; later tries start further down. */
+  #addresses({ host, news, announced, agreed, start }: Target): string[] {
     const lastGood = this.#options.known.of(host)
-    const all = [...new Set([...(lastGood === undefined ? [] : [lastGood]), ...announced, ...agreed])]
+    const all = [...new Set([...news, ...(lastGood === undefined ? [] : [lastGood]), ...announced, ...agreed])]
     const from = all.length === 0 ? 0 : start % all.length
     return [...all.slice(from), ...all.slice(0, from)]
   }
@@ -186,4 +194,8 @@ export class Dialer {
   #politeMs(host: HostId): number {
     return this.#options.self < host ? 0 : POLITE_MS
   }
+}
+
+function ipOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':'))
 }

@@ -100,7 +100,9 @@ export class Libp2pStream implements WireStream {
     stream.addEventListener('close', ({ error }) => {
       listener.onClose(error?.message ?? (this.#isEnding ? null : 'the connection closed'))
     })
+    // What happened before anyone listened.
     if (stream.status !== 'open' && stream.status !== 'closing') listener.onClose('the connection closed')
+    else if (stream.readableEnded) this.close()
   }
 
   send(bytes: Uint8Array): boolean {

@@ -226,10 +226,11 @@ export class Links {
     const preferred = self < host ? 'out' : 'in'
     const up = [...(this.#links.get(host) ?? [])].filter((link) => link.isUp)
     const best = up.find((link) => link.connection.direction === preferred) ?? up[0]
-    if (best === undefined || best === this.#current.get(host)) return
+    if (best === undefined) return
+    for (const link of up) link.retiredAt = link === best ? undefined : (link.retiredAt ?? clock.now())
+    if (best === this.#current.get(host)) return
     this.#current.set(host, best)
     gossip().join(best.connection)
-    for (const link of up) link.retiredAt = link === best ? undefined : (link.retiredAt ?? clock.now())
   }
 
   #keep(link: Link, now: number): void {

@@ -1,7 +1,7 @@
 // Requests between linked hosts: one long-lived stream a direction, ids, a deadline on each, errors by code.
 import { type Clock } from '../base/clock.ts'
 import { assert, BugError } from '../base/assert.ts'
-import { abortable, deadline } from '../base/deadline.ts'
+import { abortable, deadline, within } from '../base/deadline.ts'
 import { errorText, fromWireError, OperationError } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
@@ -17,6 +17,8 @@ export const RPC_STREAM = { maxFrameBytes: MAX_BODY_BYTES + 64 * 1024, maxWaitin
 const MAX_HANDLING = 1024
 /** Requests to one peer that wait for their answer. */
 const MAX_WAITING = 4096
+/** A peer that opens no stream in this time is dead, and its link soon down. */
+const OPEN_MS = 5000
 
 export interface RpcOptions {
   readonly clock: Clock
@@ -38,6 +40,7 @@ interface Serving {
 interface Channel {
   readonly link: object
   readonly opening: Promise<FrameStream>
+  stream: FrameStream | undefined
   readonly waiting: Map<number, PromiseWithResolvers<unknown>>
   nextId: number
 }
@@ -90,9 +93,11 @@ export class Rpc {
     if (link === undefined) throw new OperationError('unreachable', `host ${host} is not connected`, { data: { host, sent: false } })
     const existing = this.#channels.get(host)
     if (existing !== undefined && existing.link === link) return existing
-    const controller = new AbortController()
-    const channel: Channel = { link, opening: this.#options.open(host, controller.signal), waiting: new Map(), nextId: 1 }
+    const { clock, open } = this.#options
+    const opening = within(clock, OPEN_MS, `a stream for requests to ${host}`, (signal) => open(host, signal))
+    const channel: Channel = { link, opening, stream: undefined, waiting: new Map(), nextId: 1 }
     this.#channels.set(host, channel)
+    if (existing !== undefined) closeIfIdle(existing)
     // A channel that cannot be opened is tried again by the next request.
     channel.opening.then(
       (stream) => this.#attach(host, channel, stream),
@@ -102,6 +107,7 @@ export class Rpc {
   }
 
   #attach(host: HostId, channel: Channel, stream: FrameStream): void {
+    channel.stream = stream
     let refusal: string | undefined
     stream.onClose((cause) => {
       this.#release(host, channel)
@@ -115,8 +121,7 @@ export class Rpc {
         if (frame.type === FRAME.refused) refusal = parseRefusal(frame.payload).message
         if (frame.type === FRAME.reply) this.#take(channel, frame, ({ resolve }, value) => resolve(value))
         if (frame.type === FRAME.failure) this.#take(channel, frame, ({ reject }, value) => reject(fromWireError(parseWireError(value))))
-        // A channel of an earlier link is closed when its last answer is there.
-        if (this.#channels.get(host) !== channel && channel.waiting.size === 0) stream.close()
+        if (this.#channels.get(host) !== channel) closeIfIdle(channel)
       },
     })
   }
@@ -186,6 +191,11 @@ export class Rpc {
 }
 
 const NOTHING = new Uint8Array(0)
+
+/** A channel of an earlier link lives until its last answer is there. */
+function closeIfIdle({ stream, waiting }: Channel): void {
+  if (waiting.size === 0) stream?.close()
+}
 
 function withId(id: number, body: Uint8Array): Uint8Array {
   const payload = new Uint8Array(4 + body.length)

@@ -30,6 +30,7 @@ export interface SideStreamsOptions {
 
 export class SideStreams {
   readonly #options: SideStreamsOptions
+  readonly #greeted = new WeakSet<WireConnection>()
 
   constructor(options: SideStreamsOptions) {
     this.#options = options
@@ -42,6 +43,11 @@ export class SideStreams {
     const stream = this.#frames(kind, await connection.openStream(kind, signal))
     stream.send(FRAME.hello, encodeHello(mine), 'urgent')
     return stream
+  }
+
+  /** True once a stream of the peer was accepted on this connection. */
+  isGreeted(connection: WireConnection): boolean {
+    return this.#greeted.has(connection)
   }
 
   /** Never rejects. */
@@ -58,6 +64,7 @@ export class SideStreams {
         refuse(stream, refusal ?? { code: 'no-mesh', message: 'this host belongs to no mesh' })
         return
       }
+      this.#greeted.add(connection)
       welcome(stream, mine)
       onStream(kind, host, stream)
     } catch (error) {

@@ -22,6 +22,7 @@ const MAX_PENDING = 1_000
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024
 
 export interface WardenServer {
+  readonly clients: number
   /** Tells every client that something changed. */
   notify(): void
   close(): void
@@ -45,6 +46,9 @@ export async function listenForAgents(path: string, answer: AnswerCall): Promise
   await listening(server, path)
   await chmod(path, PRIVATE_FILE)
   return {
+    get clients() {
+      return clients.size
+    },
     notify() {
       for (const client of clients) client.send({ kind: 'changed' })
     },

@@ -94,8 +94,8 @@ describe('random crashes of any members under load', () => {
 
   it('lose nothing that was acknowledged', async () => {
     let crashes = 0
-    for (let seed = 1; seed <= 25; seed += 1) crashes += await run(seed)
-    expect(crashes).toBeGreaterThan(100)
+    for (let seed = 1; seed <= 15; seed += 1) crashes += await run(seed)
+    expect(crashes).toBeGreaterThan(60)
   })
 })
 

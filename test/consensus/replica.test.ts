@@ -56,7 +56,7 @@ describe('a group of three', () => {
     for (const { journal } of group.members.values()) journal.length = 0
     const all = Array.from({ length: 50 }, (_, at) => leader.replica.propose(command(`set k${at} x`), {}))
     await group.clock.settle(Promise.all(all), 40)
-    await group.clock.run(10)
+    await group.clock.run(100)
     for (const { id, journal } of others(group, leader.id)) {
       expect(leader.journal.filter((line) => line.startsWith(`send append ${id}`))).toEqual([
         `send append ${id} +50`,

@@ -242,7 +242,7 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         expect(a.send(b.self, large, 'bulk')).toBe(true)
         expect(a.send(b.self, large.subarray(0, 900_000), 'urgent')).toBe(true)
         await world.until('both are there', () => atB.length === 2)
-        expect(atB.map(({ frame }) => frame.length).toSorted()).toEqual([3_000_001, 900_000])
+        expect(atB.map(({ frame }) => frame.length)).toEqual(expect.arrayContaining([900_000, 3_000_001]))
         expect(Buffer.from(atB.find(({ frame }) => frame.length === 3_000_001)?.frame ?? []).equals(large)).toBe(true)
       })
 

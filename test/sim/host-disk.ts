@@ -110,8 +110,11 @@ export class HostDisk {
     return async (write) => {
       const underWay = this.#underWay
       underWay[which] += 1
-      await this.#delay(write)
-      underWay[which] -= 1
+      try {
+        await this.#delay(write)
+      } finally {
+        underWay[which] -= 1
+      }
     }
   }
 

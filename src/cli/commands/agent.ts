@@ -1,0 +1,57 @@
+// `hostmesh agent`: becomes the daemon of this host.
+import { buildCommand } from '@stricli/core'
+import { dirname, extname, join } from 'node:path'
+import { DEFAULT_DATA_DIR, parseAddress, socketOf } from '../connect.ts'
+import { type CliContext } from '../context.ts'
+
+interface AgentFlags {
+  readonly dataDir: string
+  readonly listen: string
+  readonly socket?: string
+  readonly api?: string
+}
+
+export const agent = buildCommand<AgentFlags, [], CliContext>({
+  docs: {
+    brief: 'Run the agent of this host (systemd does this from the package)',
+    fullDescription: 'Runs in the foreground until it is stopped. Guests live on without it, and the next agent adopts them.',
+  },
+  parameters: {
+    flags: {
+      dataDir: {
+        kind: 'parsed',
+        parse: String,
+        default: DEFAULT_DATA_DIR,
+        placeholder: 'DIR',
+        brief: 'Where it keeps its log, identity and sockets',
+      },
+      listen: { kind: 'parsed', parse: ipPort, placeholder: 'IP:PORT', brief: 'Where the other hosts reach it' },
+      socket: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        placeholder: 'PATH',
+        brief: 'Socket for commands (default: DIR/hostmesh.sock)',
+      },
+      api: {
+        kind: 'parsed',
+        parse: ipPort,
+        optional: true,
+        placeholder: 'IP:PORT',
+        brief: 'Also take commands here, with the token in DIR/api-token',
+      },
+    },
+  },
+  func({ dataDir, listen, socket, api }) {
+    const here = import.meta.filename
+    // The daemon stands beside the command line, as TypeScript in the checkout and as JavaScript in the package.
+    const daemon = join(dirname(here), '..', '..', `daemon${extname(here)}`)
+    const where = ['--data-dir', dataDir, '--listen', listen, '--socket', socket ?? socketOf(dataDir)]
+    this.io.become(process.execPath, [...process.execArgv, daemon, ...where, ...(api === undefined ? [] : ['--api', api])])
+  },
+})
+
+function ipPort(text: string): string {
+  parseAddress(text, `address ${text}`)
+  return text
+}

@@ -1,0 +1,132 @@
+// Who may ask the leader for what, and which commands change the members of the Raft group.
+import { beforeEach, describe, expect, it } from 'vitest'
+import { leaderDesk, type LeaderDesk } from '../../src/cluster/leader-desk.ts'
+import { inventoryMachine, type InventoryMachine } from '../../src/cluster/inventory-machine.ts'
+import { type ProposeRequest } from '../../src/cluster/wire.ts'
+import { encodeConfChange } from '../../src/consensus/conf-codec.ts'
+import { type Replica } from '../../src/consensus/replica.ts'
+import { type ConfChange } from '../../src/consensus/types.ts'
+import { type AdminCommand, type Command, type HostCommand } from '../../src/inventory/command.ts'
+import { decodeRecord } from '../../src/inventory/record.ts'
+import { toRows } from '../../src/inventory/snapshot.ts'
+import { aJoiner, aMesh, hostId, memberId, someVm, tokenId, vmId } from '../fixture/inventory.ts'
+import { manualClock } from '../fixture/manual-clock.ts'
+
+interface Proposed {
+  readonly data: Uint8Array
+  readonly change: ConfChange | null
+  readonly term: number | undefined
+}
+
+let machine: InventoryMachine
+let proposed: Proposed[]
+let desk: LeaderDesk
+const { signal } = new AbortController()
+
+beforeEach(() => {
+  machine = inventoryMachine()
+  const { now } = aMesh({ hosts: 3 })
+  machine.load({
+    meta: { index: now.index, term: 1, conf: { voters: [1], outgoing: [], learners: [2, 3], learnersNext: [], autoLeave: false } },
+    values: toRows(now),
+  })
+  proposed = []
+  const take = (data: Uint8Array, change: ConfChange | null, term: number | undefined) => {
+    proposed.push({ data, change, term })
+    return Promise.resolve({ index: 100, term: 1, result: { kind: 'done', value: {} } })
+  }
+  const replica: Pick<Replica, 'propose' | 'proposeConfChange'> = {
+    propose: (data, options) => take(data, null, options.term),
+    proposeConfChange: (change, options) => take(change.context, change, options.term),
+  }
+  desk = leaderDesk({ self: hostId('h1'), clock: manualClock(), replica, machine })
+})
+
+function request(command: AdminCommand | HostCommand): ProposeRequest {
+  return { command, actor: 'admin@h2', reason: 'because', requestKey: null }
+}
+
+describe('the leader accepts', () => {
+  it('what a person asks for at any host, stamped with its own time', async () => {
+    await desk.accept(request(someVm('web')), hostId('h2'), signal)
+    const record = decodeRecord(proposed[0]?.data ?? new Uint8Array())
+    expect(record).toMatchObject({ actor: 'admin@h2', reason: 'because', command: { kind: 'vm-create', name: 'web' } })
+    expect(record.at).toBe(Date.UTC(2026, 10, 25))
+    expect(proposed[0]?.change).toBeNull()
+  })
+
+  it("a host's report of itself", async () => {
+    await desk.accept(request({ kind: 'host-addresses', host: hostId('h2'), addresses: ['198.18.0.2:7400'] }), hostId('h2'), signal)
+    expect(proposed).toHaveLength(1)
+  })
+})
+
+describe('the leader refuses', () => {
+  const reports: readonly HostCommand[] = [
+    { kind: 'host-addresses', host: hostId('h3'), addresses: ['198.18.0.3:7400'] },
+    { kind: 'vm-observed', host: hostId('h3'), vm: vmId('web'), epoch: { generation: 1, counter: 1 }, status: 'running' },
+    { kind: 'vm-stopped', host: hostId('h3'), vm: vmId('web'), epoch: { generation: 1, counter: 1 }, intent: 'off', reasons: [] },
+  ]
+
+  it.each(reports)('a report ($kind) of one host for another', async (command) => {
+    await expect(desk.accept(request(command), hostId('h2'), signal)).rejects.toMatchObject({ code: 'forbidden' })
+    expect(proposed).toEqual([])
+  })
+
+  const decisions: readonly Command[] = [
+    { kind: 'vm-assign', leaderTerm: 1, vm: vmId('web'), to: hostId('h2'), epoch: { generation: 1, counter: 1 }, reasons: [] },
+    { kind: 'host-join', token: tokenId('t'), host: aJoiner('h9') },
+    { kind: 'voters-change', leaderTerm: 1, promote: [memberId(2)], demote: [], remove: [] },
+  ]
+
+  it.each(decisions)('a decision ($kind) that a host asks for', async (command) => {
+    // What no honest host sends; a broken one might.
+    const forged: ProposeRequest = { ...request(someVm('web')), ...JSON.parse(JSON.stringify({ command })) }
+    await expect(desk.accept(forged, hostId('h2'), signal)).rejects.toMatchObject({ code: 'forbidden' })
+    expect(proposed).toEqual([])
+  })
+
+  it('a command of no known kind, before it can enter the log', async () => {
+    const unknown: ProposeRequest = { ...request(someVm('web')), ...JSON.parse('{"command":{"kind":"vm-teleport"}}') }
+    await expect(desk.accept(unknown, hostId('h2'), signal)).rejects.toThrow('vm-teleport')
+    expect(proposed).toEqual([])
+  })
+})
+
+describe('members change', () => {
+  const steps = (): ConfChange['changes'] | undefined => proposed[0]?.change?.changes
+
+  it('with a join: the newcomer learns', async () => {
+    await desk.decide({ kind: 'host-join', token: tokenId('t'), host: aJoiner('h4') }, signal)
+    expect(steps()).toEqual([{ kind: 'add-learner', node: 4 }])
+  })
+
+  it('with a join of a known host whose data directory is new: its old member goes', async () => {
+    await desk.decide({ kind: 'host-join', token: tokenId('t'), host: aJoiner('h3', { member: memberId(33) }) }, signal)
+    expect(steps()).toEqual([
+      { kind: 'remove', node: 3 },
+      { kind: 'add-learner', node: 33 },
+    ])
+  })
+
+  it('with the removal of a host', async () => {
+    await desk.accept(request({ kind: 'host-remove', host: hostId('h3') }), hostId('h2'), signal)
+    expect(steps()).toEqual([{ kind: 'remove', node: 3 }])
+  })
+
+  it('with a change of voters, which counts in its own term only', async () => {
+    await desk.decide({ kind: 'voters-change', leaderTerm: 7, promote: [memberId(2), memberId(3)], demote: [], remove: [] }, signal)
+    expect(proposed[0]?.term).toBe(7)
+    expect(steps()).toEqual([
+      { kind: 'add-voter', node: 2 },
+      { kind: 'add-voter', node: 3 },
+    ])
+  })
+
+  it('by the very record that changes the inventory', async () => {
+    await desk.decide({ kind: 'host-join', token: tokenId('t'), host: aJoiner('h4') }, signal)
+    expect(decodeRecord(proposed[0]?.change?.context ?? new Uint8Array()).command.kind).toBe('host-join')
+    // It fits into an entry as it is.
+    expect(proposed[0]?.change === null || proposed[0] === undefined ? 0 : encodeConfChange(proposed[0].change).length).toBeGreaterThan(0)
+  })
+})

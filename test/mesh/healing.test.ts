@@ -1,0 +1,249 @@
+// Links when hosts and networks fail: how soon it is noticed, and that everything heals by itself.
+import { beforeEach, describe, expect, it } from 'vitest'
+import { present } from '../../src/base/assert.ts'
+import { rememberedAddresses } from '../../src/mesh/known-addresses.ts'
+import { CALM } from '../fixture/fake-network.ts'
+import { FakeWorld, isUp, MESH, type Node } from './fake-world.ts'
+
+let world: FakeWorld
+let a: Node
+let b: Node
+let c: Node
+
+beforeEach(async () => {
+  world = new FakeWorld()
+  const [first, second, third] = await world.linked(3)
+  a = present(first, 'host a')
+  b = present(second, 'host b')
+  c = present(third, 'host c')
+})
+
+describe('a peer', () => {
+  it('whose process is killed is down within milliseconds', async () => {
+    await world.clock.run(1000)
+    const since = world.clock.now()
+    world.kill(c)
+    await world.clock.run(10)
+    expect(world.downAfterMs(a, c, since)).toBeLessThan(5)
+    expect(world.downAfterMs(b, c, since)).toBeLessThan(5)
+  })
+
+  it.each([0, 60, 120, 180, 240])('that loses its power %i ms into a beat is down after 1.4 to 1.7 s', async (phase) => {
+    await world.clock.run(1000 + phase)
+    const since = world.clock.now()
+    world.powerOff(c)
+    await world.clock.run(2000)
+    for (const node of [a, b]) {
+      expect(world.downAfterMs(node, c, since)).toBeGreaterThanOrEqual(1395)
+      expect(world.downAfterMs(node, c, since)).toBeLessThanOrEqual(1705)
+    }
+  })
+
+  it('that is frozen is down in that time, notices nothing of it, and is linked again when it runs on', async () => {
+    await world.clock.run(1000)
+    const since = world.clock.now()
+    c.clock.pause()
+    await world.clock.run(10_000)
+    expect(world.downAfterMs(a, c, since)).toBeLessThanOrEqual(1705)
+    expect(c.events.every(({ event }) => event.kind === 'up')).toBe(true)
+    c.clock.resume()
+    await world.allUp([a, b, c])
+  })
+
+  it('is not held for silent because this process stood still', async () => {
+    const before = a.events.length
+    // Shorter than the silence that its peers tolerate, longer than any deadline that ends in the meantime.
+    for (let turn = 0; turn < 5; turn += 1) {
+      a.clock.pause()
+      await world.clock.run(1200)
+      a.clock.resume()
+      await world.clock.run(600)
+    }
+    expect(a.events).toHaveLength(before)
+    expect([b, c].map((node) => isUp(node, a))).toEqual([true, true])
+  })
+
+  it('that only half the network reaches is down for that half alone, one-way cuts included', async () => {
+    const since = world.clock.now()
+    world.network.cut(a.id, b.id)
+    await world.clock.run(2500)
+    expect(world.downAfterMs(b, a, since)).toBeLessThanOrEqual(1705)
+    expect(isUp(a, b)).toBe(false)
+    expect([isUp(a, c), isUp(c, a), isUp(b, c), isUp(c, b)]).toEqual([true, true, true, true])
+    world.network.heal()
+    await world.allUp([a, b, c])
+  })
+
+  it('stays up through stalls of the network that are shorter than the limit', async () => {
+    const before = [a, b, c].map(({ events }) => events.length)
+    world.network.faults = { ...CALM, delayMs: [1, 60], stall: 0.2 }
+    await world.clock.run(60_000)
+    expect([a, b, c].map(({ events }) => events.length)).toEqual(before)
+  })
+})
+
+describe('a mesh heals by itself', () => {
+  it('after a partition of minutes, within seconds', async () => {
+    world.network.partition([a.id], [b.id, c.id])
+    await world.clock.run(600_000)
+    expect(a.mesh.peers().map(({ link }) => link)).toEqual(['down', 'down'])
+    expect([isUp(b, c), isUp(c, b)]).toEqual([true, true])
+    world.network.heal()
+    await world.allUp([a, b, c], 7000)
+  })
+
+  it('when a host was away for half an hour, and redials it all the time', async () => {
+    const { id } = c
+    world.powerOff(c)
+    await world.clock.run(1_800_000)
+    const back = await world.start(id, '198.18.0.3:7400')
+    // It forgot the mesh for the moment: only the others dial.
+    back.mesh.setMembers({
+      meshId: MESH,
+      generation: 1,
+      members: [a, b].map((node) => ({ host: node.id, addresses: [] })),
+    })
+    await world.allUp([a, b, back], 7000)
+  })
+
+  it('under a new address, which the others learn from the host itself', async () => {
+    const { id } = c
+    world.powerOff(c)
+    await world.clock.run(5000)
+    const moved = await world.start(id, '198.18.7.7:7400')
+    world.introduce([moved], [a, b, moved])
+    await world.allUp([a, b, moved], 3000)
+    // The moved host cannot dial now: the others have to know where it is.
+    const since = world.clock.now()
+    world.kill(moved)
+    await world.clock.run(100)
+    expect(world.downAfterMs(a, moved, since)).toBeLessThan(100)
+    const again = await world.start(id, '198.18.7.7:7400')
+    again.mesh.setMembers({
+      meshId: MESH,
+      generation: 1,
+      members: [a, b].map((node) => ({ host: node.id, addresses: [] })),
+    })
+    await world.allUp([a, b, again], 7000)
+  })
+
+  it('at once when the membership brings the new address', async () => {
+    const { id } = c
+    world.powerOff(c)
+    await world.clock.run(60_000)
+    const moved = await world.start(id, '198.18.7.7:7400')
+    moved.mesh.setMembers({
+      meshId: MESH,
+      generation: 1,
+      members: [a, b].map((node) => ({ host: node.id, addresses: [] })),
+    })
+    world.introduce([a, b], [a, b, moved])
+    await world.allUp([a, b, moved], 500)
+  })
+
+  it('when all hosts start at the same moment over a slow network, with one connection a pair in the end', async () => {
+    const slow = new FakeWorld()
+    slow.network.faults = { ...CALM, delayMs: [100, 140] }
+    const nodes = await slow.linked(5)
+    await slow.clock.run(8000)
+    expect(nodes.map(({ host }) => host.connections().length)).toEqual([4, 4, 4, 4, 4])
+    for (const node of nodes) {
+      for (const other of nodes) {
+        if (node === other) continue
+        const [link] = node.host.connections(other.id)
+        expect(link?.direction).toBe(node.id < other.id ? 'out' : 'in')
+      }
+    }
+    expect(nodes.flatMap(({ events }) => events.filter(({ event }) => event.kind === 'down'))).toEqual([])
+  })
+})
+
+describe('a host that restarts', () => {
+  it('before its silence was noticed goes down, then up with its new boot id', async () => {
+    const { id } = c
+    world.powerOff(c)
+    await world.clock.run(200)
+    const fresh = await world.start(id, '198.18.0.3:7400')
+    world.introduce([fresh], [a, b, fresh])
+    await world.allUp([a, b, fresh], 4000)
+    await world.clock.run(3000)
+    const ofC = a.events.filter(({ event }) => event.host === id).map(({ event }) => (event.kind === 'up' ? event.bootId : 'down'))
+    expect(ofC).toEqual(['boot-3', 'down', 'boot-4'])
+    expect([...a.alarms, ...b.alarms]).toEqual([])
+  })
+
+  it('finds its peers where it last saw them, even when the membership is out of date', async () => {
+    const { id } = c
+    world.kill(c)
+    const fresh = await world.start(id, '198.18.0.30:7400')
+    fresh.mesh.setMembers({
+      meshId: MESH,
+      generation: 1,
+      members: [a, b].map((node) => ({ host: node.id, addresses: ['198.18.9.9:1'] })),
+    })
+    // The others may not dial first: they do not know it under this address.
+    await world.clock.runUntil('it linked a', () => isUp(fresh, a), 1000)
+  })
+})
+
+describe('a copied identity', () => {
+  it('is refused with its original as long as both live, and one is let in 15 s after the other is gone', async () => {
+    const clone = await world.start(c.id, '198.18.0.66:7400')
+    world.introduce([clone], [a, b, c])
+    await world.clock.run(60_000)
+    expect([a, b].map((node) => isUp(node, c))).toEqual([false, false])
+    for (const { alarms } of [a, b, c, clone]) expect(alarms.some(({ kind }) => kind === 'cloned-identity')).toBe(true)
+    expect(isUp(a, b)).toBe(true)
+    const since = world.clock.now()
+    world.powerOff(clone)
+    await world.allUp([a, b, c], 30_000)
+    expect(world.clock.now() - since).toBeGreaterThan(8000)
+  })
+})
+
+describe('requests and frames over a bad network', () => {
+  it('every request is answered or fails, none hangs, none is answered twice', async () => {
+    b.mesh.handle('echo', async (body) => body)
+    world.network.faults = { ...CALM, delayMs: [1, 80], stall: 0.1 }
+    const outcomes: unknown[] = []
+    for (let number = 0; number < 100; number += 1) {
+      if (number === 30) world.network.cut(a.id, b.id)
+      if (number === 60) world.network.heal()
+      a.mesh.request(b.id, 'echo', number, { deadlineMs: 1000 }).then(
+        (answer) => outcomes.push(answer),
+        (error: unknown) => outcomes.push(error),
+      )
+      await world.clock.run(100)
+    }
+    await world.clock.run(2000)
+    expect(outcomes).toHaveLength(100)
+    const answers = outcomes.filter((outcome) => typeof outcome === 'number')
+    expect(new Set(answers).size).toBe(answers.length)
+    expect(answers.length).toBeGreaterThan(50)
+    expect(outcomes.filter((outcome) => typeof outcome !== 'number')).toEqual(
+      expect.arrayContaining([expect.objectContaining({ code: 'timeout' }), expect.objectContaining({ code: 'unreachable' })]),
+    )
+  })
+
+  it('frames are lost, doubled and late only where the world was told to', async () => {
+    world.network.faults = { ...CALM, frames: { loss: 0.2, duplicate: 0.2, reorder: 0.2 } }
+    const got: number[] = []
+    b.mesh.onFrame((_from, frame) => got.push(present(frame[0], 'its number')))
+    for (let number = 0; number < 200; number += 1) {
+      a.mesh.send(b.id, Uint8Array.of(number), 'bulk')
+      await world.clock.run(1)
+    }
+    await world.clock.run(100)
+    const distinct = new Set(got)
+    expect(distinct.size).toBeGreaterThan(100)
+    expect(distinct.size).toBeLessThan(200)
+    expect(got.length).toBeGreaterThan(distinct.size)
+    expect(got).not.toEqual(got.toSorted((one, other) => one - other))
+  })
+})
+
+it('what is remembered of good addresses outlives a process', () => {
+  const known = rememberedAddresses()
+  known.good(a.id, '198.18.0.1:7400')
+  expect(known.of(a.id)).toBe('198.18.0.1:7400')
+})
