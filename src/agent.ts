@@ -49,6 +49,7 @@ export interface AgentPorts {
   readonly hostName: string
   /** The member cannot go on: the process has to end; guests live on. */
   readonly onFatal: (error: unknown) => void
+  readonly raftLimits?: MemberPorts['raftLimits']
 }
 
 export interface Agent {
@@ -158,8 +159,8 @@ function joiner({ hostName, facts, bootId, random }: AgentPorts, role: HostRole)
 }
 
 function memberPorts(ports: AgentPorts): MemberPorts {
-  const { clock, random, log, mesh, store, onFatal } = ports
-  return { self: mesh.self, clock, random, log, mesh, store, onFatal }
+  const { clock, random, log, mesh, store, onFatal, raftLimits } = ports
+  return { self: mesh.self, clock, random, log, mesh, store, onFatal, raftLimits }
 }
 
 /** Bottom-up; `stop` goes the other way. */

@@ -60,6 +60,8 @@ class Warden {
   readonly #ledger: RunLedger
   readonly #clock: Clock
   readonly #lives = new Map<string, Life>()
+  /** Starts that are being noted: guests in a moment. */
+  #opening = 0
   #leaving = false
 
   constructor(options: WardenOptions) {
@@ -72,7 +74,7 @@ class Warden {
   }
 
   get guests(): number {
-    return this.#lives.size
+    return this.#lives.size + this.#opening
   }
 
   async answer(call: WardenCall): Promise<WardenAnswer> {
@@ -113,11 +115,20 @@ class Warden {
   /** Once the start is noted, the run ends through #supervise, whatever happens: there is no way to a second try. */
   async #start(call: WardenCall & { kind: 'start' }): Promise<WardenAnswer> {
     const run: Run = { vm: call.vm, epoch: call.epoch }
-    await this.#ledger.start(run, call.directory, this.#options.bootId)
-    const starting = QemuProcess.start(call.argv, call.directory, this.#clock)
-    const state = { ready: false }
-    const gone = this.#supervise(run, starting, state)
-    this.#lives.set(runKey(run), { process: starting.catch(() => undefined), gone })
+    this.#opening += 1
+    try {
+      await this.#ledger.start(run, call.directory, this.#options.bootId)
+      const starting = QemuProcess.start(call.argv, call.directory, this.#clock)
+      const state = { ready: false }
+      const gone = this.#supervise(run, starting, state)
+      this.#lives.set(runKey(run), { process: starting.catch(() => undefined), gone })
+      return await this.#untilReady(run, starting, state)
+    } finally {
+      this.#opening -= 1
+    }
+  }
+
+  async #untilReady(run: Run, starting: Promise<QemuProcess>, state: { ready: boolean }): Promise<WardenAnswer> {
     let qemu: QemuProcess | undefined
     try {
       qemu = await starting
@@ -126,7 +137,8 @@ class Warden {
       return { kind: 'started', pid: qemu.pid }
     } catch (error) {
       qemu?.kill()
-      await this.#withinEndLimit(run, gone)
+      // Whoever hears of the failure finds the run ended.
+      await this.#lives.get(runKey(run))?.gone
       throw error
     }
   }
@@ -184,7 +196,7 @@ class Warden {
 
   /** Throws `conflict` while a guest runs. From then on nothing is answered. */
   exit(): void {
-    if (this.#lives.size > 0) throw new OperationError('conflict', `${this.#lives.size} guests run under this warden`)
+    if (this.guests > 0) throw new OperationError('conflict', `${this.guests} guests run under this warden`)
     this.#leaving = true
     this.#options.leave()
   }
@@ -245,7 +257,8 @@ async function main(): Promise<void> {
     version: values.release ?? 'unknown',
     bootId: await readBootId(),
     onChange: () => server.notify(),
-    leave: () => server.close(),
+    // After this turn: the answer to whoever asked goes out first.
+    leave: () => realClock.defer(() => server.close()),
   })
   const server: WardenServer = await listenForAgents(join(directory, WARDEN_SOCKET), (call) => warden.answer(call))
   // Node writes its cache at exit, and this process is made to be killed: without it every warden compiles anew, and keeps 25 MiB for it.

@@ -3,7 +3,7 @@ import { type Clock } from '../base/clock.ts'
 import { type Random } from '../base/random.ts'
 
 export interface Output {
-  write(text: string): void
+  write(text: string | Uint8Array): void
   /** Whether a person looks at it: colors and progress are for people. */
   readonly isTTY: boolean
   readonly columns: number

@@ -11,6 +11,7 @@ import {
 import { exitCode, OperationError } from '../base/errors.ts'
 import { buildApp, isNoun } from './app.ts'
 import { painter, wantsColor } from './color.ts'
+import { COMPLETE } from './complete-word.ts'
 import { type CliContext } from './context.ts'
 import { errorJson, errorText } from './error-text.ts'
 import { type Io } from './io.ts'
@@ -18,6 +19,10 @@ import { hoistGlobals, wantsJson } from './words.ts'
 
 /** Resolves with the exit code. Never rejects: what went wrong is told on stderr. */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  if (argv[0] === COMPLETE) {
+    await (await import('./complete.ts')).complete(argv.slice(1), io)
+    return 0
+  }
   const words = hoistGlobals(argv)
   const [first] = words
   const colored = !words.includes('--no-color')

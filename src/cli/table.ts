@@ -12,10 +12,10 @@ export interface Column<R> {
 /** Two spaces between columns, no trailing spaces; the title line too when there are no rows. */
 export function table<R>(columns: readonly Column<R>[], rows: readonly R[], paint: Paint): string {
   const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
-  const widths = columns.map(({ title }, at) => Math.max(width(title), ...cells.map((line) => width(line[at] ?? ''))))
+  const widths = columns.map(({ title }, at) => Math.max(title.length, ...cells.map((line) => (line[at] ?? '').length)))
   const line = (texts: readonly string[], color: (at: number) => Color | undefined): string => {
     const padded = texts.map((text, at) => {
-      const space = ' '.repeat((widths[at] ?? 0) - width(text))
+      const space = ' '.repeat((widths[at] ?? 0) - text.length)
       const name = color(at)
       const shown = name === undefined ? text : paint(name, text)
       if (columns[at]?.right === true) return space + shown
@@ -34,11 +34,6 @@ export function table<R>(columns: readonly Column<R>[], rows: readonly R[], pain
 /** `name: value` lines with the values in one column; empty values are left out. */
 export function list(entries: readonly (readonly [name: string, value: string])[]): string {
   const shown = entries.filter(([, value]) => value !== '')
-  const widest = Math.max(0, ...shown.map(([name]) => width(name)))
+  const widest = Math.max(0, ...shown.map(([name]) => name.length))
   return shown.map(([name, value]) => `${`${name}:`.padEnd(widest + 1)}  ${value}\n`).join('')
-}
-
-/** Names are ASCII; texts of people are counted by code point, which is right for most. */
-function width(text: string): number {
-  return [...text].length
 }

@@ -14,7 +14,8 @@ export function parseDisk(text: string): DiskWish {
     throw new OperationError('usage', `disk "${text}" is not DATASTORE/NAME[:SIZE][,format=qcow2|raw], for example images/root:10G`)
   }
   const [, datastore = '', name = '', size, format] = match
-  if (size === undefined && format !== undefined) throw new OperationError('usage', `disk "${text}" names a format but no size: only a new disk gets one`)
+  if (size === undefined && format !== undefined)
+    throw new OperationError('usage', `disk "${text}" names a format but no size: only a new disk gets one`)
   return {
     datastore,
     name,
@@ -43,11 +44,7 @@ export function bootOf({ kernel, initrd, append }: BootFlags): Boot | undefined 
 export function changedBoot(before: VmAnswer['boot'], { kernel, initrd, append }: BootFlags): Boot | null {
   if (kernel === 'none') return null
   const file = kernel ?? before?.kernel
-  if (file === undefined) return bootOf({ ...(initrd === undefined ? {} : { initrd }), ...(append === undefined ? {} : { append }) }) ?? null
+  if (file === undefined)
+    return bootOf({ ...(initrd === undefined ? {} : { initrd }), ...(append === undefined ? {} : { append }) }) ?? null
   return { kernel: file, initrd: initrd === 'none' ? null : (initrd ?? before?.initrd ?? null), append: append ?? before?.append ?? '' }
-}
-
-/** `none` takes the disc out. */
-export function cdromOf(text: string): string | null {
-  return text === 'none' ? null : text
 }

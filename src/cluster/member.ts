@@ -6,6 +6,7 @@ import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
 import { bootstrap, FIRST } from '../consensus/bootstrap.ts'
 import { startReplica, type Replica } from '../consensus/replica.ts'
+import { type ReplicaLimits } from '../consensus/replica-options.ts'
 import { type LogStore, type NodeId, type StateStore } from '../consensus/types.ts'
 import { apply } from '../inventory/apply.ts'
 import { type Cluster } from '../inventory/cluster.ts'
@@ -47,6 +48,8 @@ export interface MemberPorts {
   readonly store: MemberStore
   /** The member can go on no longer (disk error, unknown command): the process must end. */
   readonly onFatal: (error: unknown) => void
+  /** Differences from the product's limits: the simulator has its log cut after some dozens of entries. */
+  readonly raftLimits?: Partial<ReplicaLimits> | undefined
 }
 
 export interface Member {
@@ -120,6 +123,7 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
     transport: raftTransport(frames),
     tickMs: TICK_MS,
     onFatal: ports.onFatal,
+    ...(ports.raftLimits === undefined ? {} : { limits: ports.raftLimits }),
   })
   const desk = leaderDesk({ self, clock, replica, machine })
   const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk })

@@ -1,5 +1,6 @@
 // Hosts that are members already: what their agents report of them, and what people set.
 import { type Reason } from '../base/errors.ts'
+import { canonicalJson } from './canonical-json.ts'
 import { type Command } from './command.ts'
 import { type Draft } from './draft.ts'
 import { type CommandResult, type Host } from './model.ts'
@@ -37,7 +38,7 @@ function agentStarted(draft: Draft, host: Host, command: Extract<Command, { kind
 function addresses(draft: Draft, host: Host, wanted: readonly string[]): CommandResult {
   const reasons = addressReasons(wanted)
   if (reasons.length > 0) return refused(`host ${host.name} cannot be reached so`, reasons)
-  if (host.addresses.join() === wanted.join()) return done({ id: host.id })
+  if (canonicalJson(host.addresses) === canonicalJson(wanted)) return done({ id: host.id })
   draft.put('hosts', { ...host, addresses: wanted })
   draft.event('host.moved', `host ${host.name}`, { id: host.id, before: host.addresses, after: wanted })
   return done({ id: host.id })
@@ -48,7 +49,9 @@ function set(draft: Draft, host: Host, command: Extract<Command, { kind: 'host-s
   const reasons: Reason[] = [...validate(command)]
   if ([...draft.state.hosts.values()].some((other) => other.id !== host.id && other.name === name)) reasons.push(taken('host', name))
   if (reasons.length > 0) return refused(`host ${host.name} is left as it is`, reasons)
-  draft.put('hosts', { ...host, name, labels: relabelled(host.labels, labels) })
+  const changed: Host = { ...host, name, labels: relabelled(host.labels, labels) }
+  if (canonicalJson(changed) === canonicalJson(host)) return done({ id: host.id })
+  draft.put('hosts', changed)
   draft.event('host.changed', `host ${host.name}`, { id: host.id, ...(name === host.name ? {} : { name }), labels })
   return done({ id: host.id })
 }

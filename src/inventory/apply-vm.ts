@@ -109,7 +109,9 @@ function set(draft: Draft, command: VmSet): CommandResult {
   if (changesSpec) reasons.push(...allowed(draft.state, 'vm-respec', vm))
   if (isNameTaken(draft, name, vm)) reasons.push(taken('vm', name))
   if (reasons.length > 0) return refused(`VM ${vm.name} is left as it is`, reasons)
-  draft.put('vms', { ...vm, name, ha, priority, drs, spec })
+  const changed: Vm = { ...vm, name, ha, priority, drs, spec }
+  if (canonicalJson(changed) === canonicalJson(vm)) return done({ id: vm.id })
+  draft.put('vms', changed)
   draft.event('vm.changed', `vm ${vm.name}`, { id: vm.id, changes: given(command) })
   return done({ id: vm.id })
 }

@@ -1,4 +1,5 @@
 // One entry's changes in the making: reads see its own writes, and every changed row is noted for the store.
+import { canonicalJson } from './canonical-json.ts'
 import { type CommandRecord } from './command.ts'
 import {
   EVENTS_KEPT,
@@ -42,8 +43,11 @@ export class Draft {
     return this.record.at
   }
 
+  /** A row that is written as it was is no change. */
   put<T extends IdTable>(table: T, row: IdRows[T]): void {
     const tables: Tables = this.#state
+    const before = tables[table].get(row.id)
+    if (before !== undefined && canonicalJson(before) === canonicalJson(row)) return
     const rows = new Map<IdRows[T]['id'], IdRows[T]>(tables[table]).set(row.id, row)
     this.#state = { ...this.#state, [table]: rows }
     this.#note(table, row.id, row)

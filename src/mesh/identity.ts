@@ -74,8 +74,8 @@ async function parse(path: string, text: string): Promise<Identity> {
 async function create(path: string, seed: Uint8Array, { hostId }: Identity): Promise<void> {
   const folder = dirname(path)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const fresh = `${path}.${process.pid}.new`
-  const file = await open(fresh, 'w', OWNER_ONLY)
+  const fresh = `${path}.${hostId.slice(-8)}.new`
+  const file = await open(fresh, 'wx', OWNER_ONLY)
   try {
     await file.writeFile(`${JSON.stringify({ version: VERSION, hostId, seed: Buffer.from(seed).toString('base64url') })}\n`)
     await file.sync()

@@ -63,35 +63,25 @@ describe('a frame', () => {
         .join('')
         .replaceAll(' ', ''),
     )
-    const heads = {
-      'pre-vote': [1, { index: 1, logTerm: 1, force: true }],
-      'pre-vote-response': [2, { reject: true }],
-      vote: [3, { index: 1, logTerm: 1, force: true }],
-      'vote-response': [4, { reject: true }],
-      'append-response': [6, { index: 1, reject: true, hintIndex: 1, hintTerm: 1 }],
-      heartbeat: [7, { commit: 1, readContext: 1 }],
-      'heartbeat-response': [8, { readContext: 1 }],
-      'read-index': [11, { requestId: 1 }],
-      'read-index-response': [12, { requestId: 1, index: 1 }],
-      'transfer-leader': [13, { target: 1 }],
-      'timeout-now': [14, {}],
-      propose: [10, { entries: [] }],
-      snapshot: [
-        9,
-        {
-          snapshot: {
-            index: 1,
-            term: 1,
-            conf: { voters: [1], outgoing: [], learners: [], learnersNext: [], autoLeave: false },
-            data: new Uint8Array(0),
-          },
-        },
-      ],
-    } as const
-    for (const [kind, [code, body]] of Object.entries(heads)) {
-      const bytes = encodeMessage({ kind, from: 1, to: 2, term: 3, ...body } as Message, 0)
-      expect([...bytes.subarray(0, 4)], kind).toEqual([1, code, 'force' in body || 'reject' in body ? 1 : 0, 0])
-    }
+    const conf = { voters: [1], outgoing: [], learners: [], learnersNext: [], autoLeave: false }
+    const envelope = { from: 1, to: 2, term: 3 }
+    const heads: readonly (readonly [string, Message])[] = [
+      ['01010100', { ...envelope, kind: 'pre-vote', index: 1, logTerm: 1, force: true }],
+      ['01010000', { ...envelope, kind: 'pre-vote', index: 1, logTerm: 1, force: false }],
+      ['01020100', { ...envelope, kind: 'pre-vote-response', reject: true }],
+      ['01030100', { ...envelope, kind: 'vote', index: 1, logTerm: 1, force: true }],
+      ['01040100', { ...envelope, kind: 'vote-response', reject: true }],
+      ['01060100', { ...envelope, kind: 'append-response', index: 1, reject: true, hintIndex: 1, hintTerm: 1 }],
+      ['01070000', { ...envelope, kind: 'heartbeat', commit: 1, readContext: 1 }],
+      ['01080000', { ...envelope, kind: 'heartbeat-response', readContext: 1 }],
+      ['01090000', { ...envelope, kind: 'snapshot', snapshot: { index: 1, term: 1, conf, data: new Uint8Array(0) } }],
+      ['010a0000', { ...envelope, kind: 'propose', entries: [] }],
+      ['010b0000', { ...envelope, kind: 'read-index', requestId: 1 }],
+      ['010c0000', { ...envelope, kind: 'read-index-response', requestId: 1, index: 1 }],
+      ['010d0000', { ...envelope, kind: 'transfer-leader', target: 1 }],
+      ['010e0000', { ...envelope, kind: 'timeout-now' }],
+    ]
+    for (const [head, message] of heads) expect(hex(encodeMessage(message, 0).subarray(0, 4)), message.kind).toBe(head)
   })
 
   it('is canonical: bytes that can be read are the bytes that would be written', () => {

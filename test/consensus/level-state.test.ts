@@ -88,7 +88,7 @@ it('one flipped bit in its file is either refused, or the state is an earlier on
     const value = `${index} ${'x'.repeat(1500)}`
     values.set(key, value)
     await store.write(stateMeta(index), [{ key, value: bytes(value) }], { sync: false })
-    states.set(index, JSON.stringify(Object.fromEntries([...values].sort())))
+    states.set(index, JSON.stringify(Object.fromEntries([...values].sort(([one], [other]) => (one < other ? -1 : 1)))))
   }
   await store.close()
   const [name = ''] = (await readdir(directory)).filter((file) => file.endsWith('.log'))

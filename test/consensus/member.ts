@@ -31,6 +31,9 @@ export interface MemberOptions {
 /** The paper's Raft: no pre-vote, no quorum check. A test that is about them switches them on. */
 const PLAIN: Partial<RaftConfig> = { preVote: false, checkQuorum: false }
 
+/** Far more than any directed test needs: a core that is never done fails here. */
+const MAX_READYS = 10_000
+
 export class Member {
   readonly id: number
   readonly raft: Raft
@@ -73,7 +76,8 @@ export class Member {
   /** Does all work there is, and returns what it wants to send meanwhile. */
   drain(): Message[] {
     const messages: Message[] = []
-    while (this.raft.hasReady()) {
+    for (let round = 0; this.raft.hasReady(); round++) {
+      if (round > MAX_READYS) throw new Error(`member ${this.id}: still a Ready after ${MAX_READYS}`)
       const ready = this.raft.ready()
       if (ready.snapshot !== undefined) this.#entries = []
       const first = ready.entries[0]

@@ -72,11 +72,12 @@ describe('a configuration change', () => {
     leader.raft.proposeConfChange(change('auto', { kind: 'add-voter', node: 4 }))
     leader.raft.step({ kind: 'append-response', from: 2, to: 1, term: 1, index: 2, reject: false, hintIndex: 0, hintTerm: 0 })
     let applied: readonly Entry[] = []
-    while (applied.length === 0) {
+    for (let round = 0; round < 5 && applied.length === 0; round++) {
       applied = leader.raft.ready().committed
       if (applied.length > 0) expect(leader.raft.applyConfChange(null)).toEqual(confOf([1, 2, 3]))
       leader.raft.advance()
     }
+    expect(applied).toHaveLength(1)
     expect(leader.raft.status().conf).toEqual(confOf([1, 2, 3]))
     expect(leader.raft.proposeConfChange(change('auto', { kind: 'add-voter', node: 5 }))).toMatchObject({ kind: 'accepted' })
   })

@@ -168,7 +168,7 @@ describe('a proposal is surely not done when', () => {
     await group.stop()
   })
 
-  it('it is for another term', async () => {
+  it('the term is not the wanted one', async () => {
     const group = await ReplicaGroup.of([1, 2, 3])
     const leader = await group.leader()
     const { term } = leader.replica.status()
@@ -181,7 +181,7 @@ describe('a proposal is surely not done when', () => {
     await group.stop()
   })
 
-  it('it is empty, too large, or one too many', async () => {
+  it('its data is empty or too large, or too many wait already', async () => {
     const group = await ReplicaGroup.of([1, 2, 3], { replica: { limits: { waiting: 3, proposalBytes: 100 } } })
     const leader = await group.leader()
     await expect(leader.replica.propose(new Uint8Array(0), {})).rejects.toMatchObject({ code: 'usage' })

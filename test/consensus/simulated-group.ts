@@ -87,6 +87,8 @@ const MOODS: readonly Mood[] = [
 ]
 
 const MAX_IDS = 5
+/** Of work or delivery within one tick of healing, before it counts as going round for ever. */
+const MAX_TURNS = 1000
 const START: SnapshotMeta = {
   index: 1,
   term: 1,
@@ -333,9 +335,11 @@ export class SimulatedGroup implements Witness {
 
   /** Everyone works and everything arrives, in order, until nothing is left. */
   #settle(): void {
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < MAX_TURNS; round++) {
       for (const member of this.#members) {
-        while (member.isBusy || this.#core(member).hasReady()) this.#checked(() => this.#work(member))
+        for (let turn = 0; turn < MAX_TURNS && (member.isBusy || this.#core(member).hasReady()); turn++) {
+          this.#checked(() => this.#work(member))
+        }
       }
       const messages = this.#network.splice(0)
       if (messages.length === 0) return

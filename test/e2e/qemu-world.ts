@@ -3,11 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { realClock } from '../../src/base/clock.ts'
-import { silentLog } from '../../src/base/log.ts'
-import { realRandom } from '../../src/base/random.ts'
 import { type Driver, type Run, type StartSpec } from '../../src/vm/driver.ts'
-import { QEMU } from '../../src/vm/qemu-facts.ts'
-import { openQemuDriver } from '../../src/vm/qemu-driver.ts'
 import { runKey } from '../../src/vm/run-rules.ts'
 import { connectWarden, type WardenLine } from '../../src/vm/warden-line.ts'
 import { WARDEN_SOCKET } from '../../src/vm/warden-protocol.ts'
@@ -15,9 +11,9 @@ import { type DriverWorld } from '../contract/driver.ts'
 import { SERIAL_GUEST_KEYS, serialGuestDisk } from '../fixture/guest/serial-guest.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
 import { waitFor } from '../lab/wait-for.ts'
+import { DRIVER_VERSION, openDriver } from './open-driver.ts'
 
 export const DISK_BYTES = 1024 * 1024
-const VERSION = '1.0.0'
 
 export class QemuWorld implements DriverWorld {
   readonly directory: string
@@ -60,7 +56,7 @@ export class QemuWorld implements DriverWorld {
     }
   }
 
-  async replaceAgent(version = VERSION): Promise<void> {
+  async replaceAgent(version = DRIVER_VERSION): Promise<void> {
     await this.#driver.close()
     this.#driver = await openDriver(this.directory, version)
   }
@@ -132,16 +128,4 @@ export class QemuWorld implements DriverWorld {
     // Its guests die with it.
     if (pid !== undefined) process.kill(pid, 'SIGKILL')
   }
-}
-
-export function openDriver(directory: string, version = VERSION): Promise<Driver> {
-  return openQemuDriver({
-    directory: join(directory, 'vm'),
-    qemu: QEMU,
-    accelerator: 'tcg',
-    version,
-    clock: realClock,
-    random: realRandom,
-    log: silentLog,
-  })
 }

@@ -72,7 +72,7 @@ describe('the block nodes of a guest', () => {
     await guest.qmp.execute('stop')
     await guest.swap(fenceNodeName)
     const other = await holdForWriting(guest)
-    await expect(guest.swap(fileNodeName)).rejects.toThrow(/Failed to get "write" lock/)
+    await expect(guest.swap(fileNodeName)).rejects.toThrow(/Failed to get (shared )?"write" lock/)
     await other.letGo()
     await guest.swap(fileNodeName)
   })

@@ -6,7 +6,7 @@ import { type Command, type CommandRecord } from '../../src/inventory/command.ts
 import { EMPTY, type Inventory } from '../../src/inventory/inventory.ts'
 import { type Epoch } from '../../src/inventory/model.ts'
 import { SETTINGS } from '../../src/inventory/settings.ts'
-import { nextEpoch } from '../../src/inventory/view.ts'
+import { nextEpoch, waitingVms } from '../../src/inventory/view.ts'
 import {
   aJoiner,
   aRecord,
@@ -24,7 +24,7 @@ import {
   vmId,
 } from '../fixture/inventory.ts'
 
-const KINDS: readonly Command['kind'][] = [
+export const KINDS: readonly Command['kind'][] = [
   'mesh-init',
   'host-join',
   'host-remove',
@@ -64,7 +64,21 @@ const KINDS: readonly Command['kind'][] = [
 ]
 
 /** What happens in the life of a VM is drawn more often than what happens once in the life of a mesh. */
-const OFTEN: readonly Command['kind'][] = ['vm-start', 'vm-assign', 'vm-observed', 'vm-observed', 'vm-stopped', 'vm-create', 'disk-done', 'host-join']
+const OFTEN: readonly Command['kind'][] = [
+  'vm-create',
+  'disk-done',
+  'vm-start',
+  'vm-assign',
+  'vm-assign',
+  'vm-observed',
+  'vm-observed',
+  'vm-observed',
+  'vm-stopped',
+  'vm-reboot',
+  'vm-pause',
+  'vm-resume',
+  'job-done',
+]
 
 export interface RandomStep {
   readonly kind: Command['kind']
@@ -85,8 +99,8 @@ export const randomStep: fc.Arbitrary<RandomStep> = fc.record({
   one: fc.nat(2),
   other: fc.nat(2),
   choice: fc.nat(11),
-  fits: fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-  key: fc.option(fc.nat(5), { freq: 8 }),
+  fits: fc.oneof({ weight: 8, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  key: fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.nat(5) }),
   term: fc.oneof({ weight: 9, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.constant(2) }),
   passesMs: fc.oneof({ weight: 9, arbitrary: fc.nat(5_000) }, { weight: 1, arbitrary: fc.constant(2 * HOUR_MS) }),
 })
@@ -140,18 +154,44 @@ function started(name: string, member: number): Command {
 
 function commandOf(step: RandomStep, inventory: Inventory): Command {
   const { one, other, choice } = step
-  // Every command has a job of its own now and then: mostly a new one, sometimes one that exists already.
+  // Mostly a new job, sometimes one that exists already.
   const job = jobId(step.fits ? `j${inventory.index}` : `j${choice}`)
   const draw: Draw = {
     step,
     inventory,
     job,
     host: hostId(`h${other}`),
-    vm: vmId(`v${one}`),
-    disk: diskId(`d${choice % 4}`),
+    vm: step.fits ? fittingVm(step, inventory) : vmId(`v${one}`),
+    disk: step.fits ? fittingDisk(step, inventory) : diskId(`d${choice % 4}`),
     openJob: [...inventory.jobs.values()].filter(({ endedAt }) => endedAt === null).at(choice % 3)?.id ?? job,
   }
   return meshCommand(draw) ?? storageCommand(draw) ?? vmCommand(draw) ?? runCommand(draw)
+}
+
+/** A VM that a report or decision of this kind is about, where there is one: random ones alone would seldom run. */
+function fittingVm({ kind, one }: RandomStep, inventory: Inventory): VmId {
+  const vms = [...inventory.vms.values()]
+  const about = ABOUT_RUNS.has(kind) ? vms.filter(({ owner }) => owner !== null) : kind === 'vm-assign' ? waitingVms(inventory) : []
+  return about.at(one % Math.max(1, about.length))?.id ?? vmId(`v${one}`)
+}
+
+const ABOUT_RUNS: ReadonlySet<Command['kind']> = new Set([
+  'vm-observed',
+  'vm-stopped',
+  'vm-shutdown',
+  'vm-reboot',
+  'vm-pause',
+  'vm-resume',
+  'job-progress',
+  'job-done',
+  'job-failed',
+])
+
+function fittingDisk({ kind, choice }: RandomStep, inventory: Inventory): DiskId {
+  const disks = [...inventory.disks.values()]
+  const ready = kind === 'disk-resize' || kind === 'disk-delete'
+  const about = kind === 'disk-create' ? [] : disks.filter(({ state }) => (state.kind === 'ready') === ready)
+  return about.at(choice % Math.max(1, about.length))?.id ?? diskId(`d${choice % 4}`)
 }
 
 interface Draw {
@@ -252,8 +292,10 @@ function vmCommand({ step, job, host, vm, disk }: Draw): Command | null {
   }
 }
 
-function runCommand({ step, inventory, openJob, host, vm }: Draw): Command {
+function runCommand({ step, inventory, openJob, host, vm: drawn }: Draw): Command {
   const { choice, kind, fits } = step
+  const object = inventory.jobs.get(openJob)?.object
+  const vm = fits && kind.startsWith('job-') && object?.kind === 'vm' ? object.id : drawn
   const row = inventory.vms.get(vm)
   const owner = row?.owner ?? null
   const far: Epoch = { generation: 1, counter: choice }

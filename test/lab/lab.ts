@@ -4,21 +4,16 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { claimSlot } from './lab-slot.ts'
+import { type HostProcess, type Machine, type Machines } from './machine.ts'
 import { type Outcome, outcomeOf, type RunOptions, runProgram } from './run-program.ts'
 
 const NETLAB = join(import.meta.dirname, 'netlab.sh')
 
-export interface Lab {
-  /** h1, h2, …: powered off, cable in. */
-  readonly hosts: readonly LabHost[]
-  /** Of this lab alone, removed with it: logs, and whatever hosts share. */
-  readonly folder: string
+export interface Lab extends Machines<LabHost> {
   /** Nothing passes between the groups, silently. */
   split(left: readonly LabHost[], right: readonly LabHost[]): Promise<void>
   /** All cables in, no packet dropped, no rate limited. */
   heal(): Promise<void>
-  /** Ends every process of every host and removes the lab; the folder stays where `keepFolder` is set. */
-  stop(options?: { readonly keepFolder?: boolean }): Promise<void>
 }
 
 export interface StartOptions {
@@ -80,17 +75,8 @@ async function verb(netlab: Netlab, args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`netlab.sh ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`)
 }
 
-/** A process that was started on a host and goes on. */
-export interface HostProcess {
-  /** As the processes of the host see it. */
-  readonly pid: number
-  readonly logFile: string
-  readonly ended: Promise<Outcome>
-  signal(name: NodeJS.Signals): Promise<void>
-}
-
 /** One test host. Its files are the machine's; network, processes and host name are its own. */
-export class LabHost {
+export class LabHost implements Machine {
   readonly name: string
   /** IPv4, of eth0. */
   readonly address: string

@@ -11,13 +11,13 @@ import { type CliContext } from '../context.ts'
 import { commonAliases, parseCount, type WriteFlags, writeFlags } from '../flags.ts'
 import { objectName } from '../names.ts'
 import { ask } from '../show.ts'
-import { bootOf, changedBoot, cdromOf, parseDisk } from '../vm-words.ts'
+import { bootOf, changedBoot, parseDisk } from '../vm-words.ts'
 import { watch } from '../wait.ts'
 
 /** What both verbs can say of a VM. */
 interface SpecFlags extends WriteFlags {
   readonly cpu?: string
-  readonly cdrom?: string | null
+  readonly cdrom?: string
   readonly kernel?: string
   readonly initrd?: string
   readonly append?: string
@@ -28,8 +28,20 @@ interface SpecFlags extends WriteFlags {
 
 const specFlags: FlagParametersForType<SpecFlags, CliContext> = {
   ...writeFlags,
-  cpu: { kind: 'parsed', parse: String, optional: true, placeholder: 'MODEL', brief: 'A CPU model of QEMU, mesh-baseline (default) or host' },
-  cdrom: { kind: 'parsed', parse: cdromOf, optional: true, placeholder: 'DATASTORE/ISO', brief: 'The disc in its drive; none takes it out' },
+  cpu: {
+    kind: 'parsed',
+    parse: String,
+    optional: true,
+    placeholder: 'MODEL',
+    brief: 'A CPU model of QEMU, mesh-baseline (default) or host',
+  },
+  cdrom: {
+    kind: 'parsed',
+    parse: String,
+    optional: true,
+    placeholder: 'DATASTORE/ISO',
+    brief: 'The disc in its drive; none takes it out',
+  },
   kernel: { kind: 'parsed', parse: String, optional: true, placeholder: 'DATASTORE/FILE', brief: 'Boot this kernel directly' },
   initrd: { kind: 'parsed', parse: String, optional: true, placeholder: 'DATASTORE/FILE', brief: 'Its initial RAM disk' },
   append: { kind: 'parsed', parse: String, optional: true, placeholder: 'TEXT', brief: 'Its command line' },
@@ -137,7 +149,7 @@ function setBody({ name, vcpus, memory, ...flags }: SetFlags): Body<'vmSet'> {
 function policyBody({ cpu, cdrom, ha, priority, drs }: SpecFlags): Pick<Body<'vmSet'>, 'cpu' | 'cdrom' | 'ha' | 'priority' | 'drs'> {
   return {
     ...(cpu === undefined ? {} : { cpu }),
-    ...(cdrom === undefined ? {} : { cdrom }),
+    ...(cdrom === undefined ? {} : { cdrom: cdrom === 'none' ? null : cdrom }),
     ...(ha === undefined ? {} : { ha }),
     ...(priority === undefined ? {} : { priority: PRIORITIES[priority] }),
     ...(drs === undefined ? {} : { drs }),
@@ -149,11 +161,15 @@ const PRIORITIES = { 1: 1, 2: 2, 3: 3 } as const
 /** A VM that is not started has no job: it is made once its new disks are. */
 async function waitForDisks(client: ApiClient, { id, job }: WriteAnswer, options: RetryOptions): Promise<void> {
   if (id === null || job !== null) return
+  const objects = new Set([id])
   const look = async (): Promise<true | null> => {
     const { answer } = await client.call('vmShow', { params: { vm: id } }, { signal: options.signal })
+    for (const disk of answer.disks) objects.add(disk.id)
     const failed = answer.disks.find(({ state }) => state === 'failed')
-    if (failed !== undefined) throw new OperationError('failed', `disk ${failed.name} of VM ${answer.name} could not be made: ${failed.error ?? ''}`)
-    return answer.disks.some(({ state }) => state === 'creating') ? null : true
+    if (failed === undefined) return answer.disks.some(({ state }) => state === 'creating') ? null : true
+    throw new OperationError('failed', `disk ${failed.name} of VM ${answer.name} could not be made`, {
+      reasons: [{ code: 'disk-failed', message: failed.error ?? 'its host did not say why', fix: `hostmesh vm delete ${answer.name}` }],
+    })
   }
-  ...
+  await watch(client, objects, look, options)
 }

@@ -1,0 +1,118 @@
+// A person at the keyboard of some host: asks, waits, asks again under the same key, and remembers what was answered.
+import { OperationError, errorText, hasCode } from '../../src/base/errors.ts'
+import { type RequestKey } from '../../src/base/ids.ts'
+import { type AdminCommand } from '../../src/inventory/command.ts'
+import { type CommandResult } from '../../src/inventory/model.ts'
+import { type Agent } from '../../src/agent.ts'
+import { type Outcome } from './request-watch.ts'
+import { type Life, type SimHost } from './sim-host.ts'
+import { type World } from './world.ts'
+
+/** As api/write.ts has it. */
+const PROPOSE_MS = 10_000
+/** A client gives an agent that says nothing at all (frozen) so much longer. */
+const PATIENCE_MS = 1_000
+/** Between two tries under one key. */
+const AGAIN_MS = 300
+
+export interface Wish {
+  readonly key: RequestKey
+  /** Made anew for each try: the host that takes a request chooses the ids. */
+  readonly command: (host: SimHost) => AdminCommand
+  /** One try through each of these, until one answers. */
+  readonly through: readonly SimHost[]
+}
+
+export class Administrator {
+  readonly #world: World
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** Never rejects; what came of it is in the books of the world's checks too. */
+  async write({ key, command, through }: Wish): Promise<Outcome> {
+    const { requestWatch, trace } = this.#world
+    let last: Outcome = { kind: 'not-done', code: 'unreachable' }
+    let uncertain = false
+    for (const [tries, host] of through.entries()) {
+      if (tries > 0) await this.#wait(AGAIN_MS)
+      const wish = command(host)
+      trace.note(host.name, 'asked', tries, () => `${key}: ${JSON.stringify(wish)}`)
+      last = await this.#try(host, wish, key)
+      trace.note(host.name, last.kind, tries, () => `${key}: ${JSON.stringify(last)}`)
+      if (last.kind === 'answered') {
+        requestWatch.heard(key, last, host.agent?.api.cluster.view())
+        return last
+      }
+      uncertain ||= last.kind === 'unknown'
+    }
+    const outcome: Outcome = uncertain ? { ...last, kind: 'unknown' } : last
+    requestWatch.heard(key, outcome, undefined)
+    return outcome
+  }
+
+  /** A read that must not be stale. True when it was answered. */
+  async read(host: SimHost): Promise<boolean> {
+    const { requestWatch } = this.#world
+    const from = requestWatch.highestAnswered
+    const answer = await this.#ask(host, (agent, signal) => agent.api.cluster.read(signal))
+    if (answer.kind !== 'value') return false
+    requestWatch.read(host.name, from, answer.value)
+    return true
+  }
+
+  async #try(host: SimHost, command: AdminCommand, key: RequestKey): Promise<Outcome> {
+    const options = { actor: `admin@${host.name}`, requestKey: key }
+    const answer = await this.#ask<CommandResult>(host, (agent, signal) => agent.api.cluster.propose(command, { ...options, signal }))
+    switch (answer.kind) {
+      case 'value':
+        return { kind: 'answered', result: answer.value }
+      case 'unasked':
+        return { kind: 'not-done', code: 'unreachable' }
+      case 'silence':
+        return { kind: 'unknown', code: 'silence' }
+      case 'error':
+        if (hasCode(answer.error, 'no-quorum')) return { kind: 'not-done', code: 'no-quorum' }
+        if (hasCode(answer.error, 'timeout')) return { kind: 'unknown', code: 'timeout' }
+        this.#world.faults.report(`${command.kind} through ${host.name} failed with what no person can act on: ${errorText(answer.error)}`)
+        return { kind: 'unknown', code: 'failed' }
+    }
+  }
+
+  /** As the agent's API does it: with a deadline of its own; the person's patience ends a little later, or when the agent dies. */
+  #ask<T>(host: SimHost, call: (agent: Agent, signal: AbortSignal) => Promise<T>): Promise<Answer<T>> {
+    const { life } = host
+    const agent = life?.agent
+    if (life === undefined || agent === undefined || !agent.api.lifecycle.initialised()) return Promise.resolve({ kind: 'unasked' })
+    const limit = new AbortController()
+    const timer = life.clock.after(PROPOSE_MS, () => limit.abort(new OperationError('timeout', `no outcome after ${PROPOSE_MS} ms`)))
+    const asked = this.#inItsTurn(life, () => call(agent, limit.signal)).then(
+      (value): Answer<T> => ({ kind: 'value', value }),
+      (error: unknown): Answer<T> => ({ kind: 'error', error }),
+    )
+    const over = life.over.promise.then((): Answer<T> => ({ kind: 'silence' }))
+    const patience = this.#wait(PROPOSE_MS + PATIENCE_MS).then((): Answer<T> => ({ kind: 'silence' }))
+    return Promise.race([asked, over, patience]).finally(() => timer.cancel())
+  }
+
+  /** A frozen agent takes the request when it thaws. */
+  #inItsTurn<T>(life: Life, call: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      life.clock.defer(() => call().then(resolve, reject))
+    })
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#world.clock.after(ms, resolve)
+    })
+  }
+}
+
+type Answer<T> =
+  | { readonly kind: 'value'; readonly value: T }
+  | { readonly kind: 'error'; readonly error: unknown }
+  /** It was never asked. */
+  | { readonly kind: 'unasked' }
+  | { readonly kind: 'silence' }
