@@ -43,7 +43,7 @@ async function meshOfThree<M extends Machine>(stage: Stage, [h1, ...others]: Tri
       limitMs: 60_000,
     })
   }
-  await stage.type(h1, ['datastore', 'add', 'shared', '--path', datastore])
+  await stage.type(h1, ['datastore', 'add', 'shared', datastore])
 }
 
 /** Until the leader's host has a guest of its own, and another host has one. Returns a VM on the leader's host. */

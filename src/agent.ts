@@ -20,6 +20,7 @@ import { startAnnouncing } from './host/announce.ts'
 import { type DiskFiles } from './host/carry-out.ts'
 import { serveConsoles, type MeshConsoles } from './host/consoles.ts'
 import { startHost } from './host/host.ts'
+import { startReportingAlarms } from './host/report-alarms.ts'
 import { startReportingLoad, type HostMeter, type LoadReporter } from './host/report-load.ts'
 import { splitReference } from './host/resolve-spec.ts'
 import { NO_LOAD } from './inventory/load.ts'
@@ -174,6 +175,7 @@ async function startSession(ports: AgentPorts, identity: MemberIdentity): Promis
   const consoles = serveConsoles({ self, cluster, driver, mesh })
   const actor = `host ${ports.hostName}`
   const announcer = startAnnouncing({ self, actor, clock, log, cluster, mesh, facts, bootId, member: identity.member })
+  const alarms = startReportingAlarms({ self, actor, clock, log, cluster, mesh })
   const host = startHost({ self, actor, clock, log, cluster, driver, files: ports.files })
   const reporter = startReportingLoad({
     self,
@@ -202,6 +204,7 @@ async function startSession(ports: AgentPorts, identity: MemberIdentity): Promis
       await controllers.stop()
       await reporter.stop()
       await host.stop()
+      await alarms.stop()
       await announcer.stop()
       stopJoins()
       offMembership()

@@ -1,5 +1,4 @@
 // Colors for people: only on a terminal, never with NO_COLOR or --no-color.
-import { styleText } from 'node:util'
 import { type Io, type Output } from './io.ts'
 
 export type Color = 'red' | 'green' | 'yellow' | 'bold' | 'dim'
@@ -11,7 +10,10 @@ export function wantsColor({ env }: Pick<Io, 'env'>, output: Output, flag: boole
 }
 
 export function painter(colored: boolean): Paint {
-  return colored ? (color, text) => styleText(color, text, { validateStream: false }) : (_, text) => text
+  if (!colored) return (_, text) => text
+  // Fetched when it is needed: an import of node:util costs a `--help` more than all of ours.
+  const { styleText } = process.getBuiltinModule('node:util')
+  return (color, text) => styleText(color, text, { validateStream: false })
 }
 
 /** States of hosts, VMs, disks and jobs: what runs, what is on its way, what needs somebody. */

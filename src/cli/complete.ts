@@ -12,7 +12,7 @@ export async function complete(argv: readonly string[], io: Io): Promise<void> {
   const words = [...hoistGlobals(typed.slice(0, -1)), partial]
   const [first] = words
   const context: CliContext = {
-    process: { stdout: io.stdout, stderr: io.stderr },
+    process: { stdout: io.stdout, stderr: io.stderr, env: io.env },
     io: { ...io, env: { ...io.env, ...agentNamedIn(typed) } },
     outcome: { exitCode: 0 },
   }
@@ -20,7 +20,7 @@ export async function complete(argv: readonly string[], io: Io): Promise<void> {
     name: 'hostmesh',
     scanner: { caseStyle: 'allow-kebab-for-camel' },
   })
-  const found = await proposeCompletions(app, words, { ...context, process: { ...context.process, env: io.env } })
+  const found = await proposeCompletions(app, words, context)
   for (const { completion, brief } of found) io.stdout.write(`${lineFor(shell, completion, brief)}\n`)
 }
 

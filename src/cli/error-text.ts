@@ -9,9 +9,9 @@ export function errorText(error: unknown, paint: Paint): string {
   return `${[`${paint('red', 'error:')} ${message}`, ...lines].join('\n')}\n`
 }
 
-/** For scripts that asked for JSON. */
+/** For scripts that asked for JSON: one object, one line; wrong words may make several. */
 export function errorJson(error: unknown): string {
-  return `${JSON.stringify({ error: toWireError(error) }, null, 2)}\n`
+  return `${JSON.stringify({ error: toWireError(error) })}\n`
 }
 
 /** A reason that only repeats the message is not told twice; its mend is. */

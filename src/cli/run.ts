@@ -5,7 +5,6 @@ import {
   formatMessageForArgumentScannerError,
   type PartialApplicationConfiguration,
   run,
-  type StricliProcess,
   text_en,
 } from '@stricli/core'
 import { exitCode, OperationError } from '../base/errors.ts'
@@ -24,18 +23,20 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     return 0
   }
   const words = hoistGlobals(argv)
-  const [first] = words
   const colored = !words.includes('--no-color')
   const tell = (error: unknown): string => {
     if (wantsJson(words)) return errorJson(error).trimEnd()
     return errorText(error, painter(wantsColor(io, io.stderr, colored))).trimEnd()
   }
-  const app = await buildApp(isNoun(first) ? first : null, configOf(tell, wantsColor(io, io.stdout, colored)))
-  const outcome = { exitCode: 0 }
-  const process: StricliProcess = { stdout: io.stdout, stderr: io.stderr, env: io.env, exitCode: 0 }
-  const context: CliContext = { process, io, outcome }
+  const [first] = words
+  const app = await buildApp(isNoun(first) ? first : null, configOf(words, tell, wantsColor(io, io.stdout, colored)))
+  const context: CliContext = {
+    process: { stdout: io.stdout, stderr: io.stderr, env: io.env, exitCode: null },
+    io,
+    outcome: { exitCode: 0 },
+  }
   await run(app, words, context)
-  return shellCode(Number(process.exitCode ?? 0)) || outcome.exitCode
+  return shellCode(Number(context.process.exitCode)) || context.outcome.exitCode
 }
 
 /** stricli's own codes are negative: wrong words are a usage error, anything else of its own is a failure. */
@@ -47,22 +48,25 @@ function shellCode(code: number): number {
 const UNKNOWN_COMMAND = -5
 const INVALID_ARGUMENT = -4
 
-function configOf(tell: (error: unknown) => string, colored: boolean): PartialApplicationConfiguration {
+function configOf(words: readonly string[], tell: Tell, colored: boolean): PartialApplicationConfiguration {
   return {
     name: 'hostmesh',
     scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
     documentation: { caseStyle: 'convert-camel-to-kebab', disableAnsiColor: !colored, onlyRequiredInUsageLine: true },
-    localization: { text: textOf(tell) },
+    localization: { text: textOf(words, tell) },
     determineExitCode: (error) => exitCode(error instanceof OperationError ? error.code : 'failed'),
   }
 }
 
-function textOf(tell: (error: unknown) => string): ApplicationText {
+/** The text of an error, for whoever reads it. */
+type Tell = (error: unknown) => string
+
+function textOf(words: readonly string[], tell: Tell): ApplicationText {
   const failed = (error: unknown): string => tell(error)
   return {
     ...text_en,
     noCommandRegisteredForInput: ({ input, corrections }) => tell(unknownCommand(input, corrections)),
-    exceptionWhileParsingArguments: (error) => tell(wrongArgument(error)),
+    exceptionWhileParsingArguments: (error) => tell(wrongArgument(error, words)),
     exceptionWhileLoadingCommandFunction: failed,
     exceptionWhileLoadingCommandContext: failed,
     exceptionWhileRunningCommand: failed,
@@ -72,27 +76,44 @@ function textOf(tell: (error: unknown) => string): ApplicationText {
 
 function unknownCommand(input: string, corrections: readonly string[]): OperationError {
   const message = `there is no command "${input}"`
-  const nearest = corrections.length === 0 ? message : `${message}; did you mean ${corrections.join(' or ')}?`
-  return new OperationError('usage', nearest, { reasons: [{ code: 'usage', message: nearest, fix: 'hostmesh --help' }] })
+  const nearest = corrections.map((word) => word.replaceAll('`', '')).join(' or ')
+  return usage(nearest === '' ? message : `${message}; did you mean ${nearest}?`, 'hostmesh --help')
 }
 
 /** What stricli says about flags and arguments, and what our own parsers say about values. */
-function wrongArgument(error: unknown): OperationError {
-  const message = error instanceof ArgumentScannerError ? scannerMessage(error) : error instanceof Error ? error.message : String(error)
-  return new OperationError('usage', message, {
-    reasons: [{ code: 'usage', message, fix: 'hostmesh … --help shows what the command takes' }],
-  })
+function wrongArgument(error: unknown, words: readonly string[]): OperationError {
+  const message = error instanceof ArgumentScannerError ? scannerMessage(error) : messageOf(error)
+  // The help of `join TOKEN` is that of `join`: an argument in the second place does no harm.
+  const verb = words.slice(0, 2).filter((word) => !word.startsWith('-'))
+  return usage(message, `hostmesh ${verb.join(' ')} --help`)
+}
+
+function usage(message: string, fix: string): OperationError {
+  return new OperationError('usage', message, { reasons: [{ code: 'usage', message, fix }] })
 }
 
 function scannerMessage(error: ArgumentScannerError): string {
   return formatMessageForArgumentScannerError(error, {
     ArgumentParseError: ({ externalFlagNameOrPlaceholder, exception }) =>
-      `${externalFlagNameOrPlaceholder}: ${exception instanceof Error ? exception.message : String(exception)}`,
-    FlagNotFoundError: ({ input, corrections }) =>
-      `there is no flag --${input}${corrections.length === 0 ? '' : `; did you mean ${corrections.map((name) => `--${name}`).join(' or ')}?`}`,
-    UnsatisfiedFlagError: ({ externalFlagName }) => `--${externalFlagName} is missing, or has no value`,
+      `${labelOf(externalFlagNameOrPlaceholder)}: ${messageOf(exception)}`,
+    FlagNotFoundError: ({ input, corrections }) => `there is no flag --${input}${didYouMean(corrections)}`,
+    UnsatisfiedFlagError: ({ externalFlagName }) => `${labelOf(externalFlagName)} is missing, or has no value`,
     UnsatisfiedPositionalError: ({ placeholder }) => `${placeholder} is missing`,
     UnexpectedPositionalError: ({ expectedCount, input }) => `"${input}" is one argument too many: the command takes ${expectedCount}`,
-    EnumValidationError: ({ externalFlagName, input, values }) => `--${externalFlagName} is "${input}", it must be ${values.join(', ')}`,
+    EnumValidationError: ({ externalFlagName, input, values }) =>
+      `${labelOf(externalFlagName)} is "${input}", it must be ${values.join(', ')}`,
   })
+}
+
+function didYouMean(flags: readonly string[]): string {
+  return flags.length === 0 ? '' : `; did you mean ${flags.map(labelOf).join(' or ')}?`
+}
+
+/** Arguments are written in capitals, flags with dashes. */
+function labelOf(name: string): string {
+  return /[a-z]/.test(name) ? `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` : name
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

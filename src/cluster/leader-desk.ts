@@ -70,6 +70,7 @@ const MEMBER_KINDS: ReadonlySet<string> = new Set<MemberCommand['kind']>(['mesh-
 const REPORTS: ReadonlySet<string> = new Set([
   'agent-started',
   'host-addresses',
+  'host-alarm',
   'vm-observed',
   'vm-stopped',
   'disk-done',

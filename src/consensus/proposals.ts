@@ -54,14 +54,12 @@ export class Proposal {
   }
 
   resolve(result: unknown): void {
-    if (this.#place === undefined) return
-    this.#end()
+    if (this.#place === undefined || !this.#end()) return
     this.#settle.resolve({ ...this.#place, result })
   }
 
   reject(error: OperationError): void {
-    this.#end()
-    this.#settle.reject(error)
+    if (this.#end()) this.#settle.reject(error)
   }
 
   /** Nobody will say any more what became of it. */
@@ -77,9 +75,12 @@ export class Proposal {
     return unknownOutcome(why, cause)
   }
 
-  #end(): void {
+  /** False when it had ended before. */
+  #end(): boolean {
+    if (this.#settled) return false
     this.#settled = true
     this.#signal?.removeEventListener('abort', this.#onAbort)
+    return true
   }
 }
 
@@ -105,7 +106,6 @@ export class PendingProposals {
       const place = next.place
       if (place.term > term || (place.term === term && place.index > index)) return
       this.#first += 1
-      if (next.settled) continue
       if (place.term === term && place.index === index) next.resolve(result)
       else next.reject(lost(place))
     }
@@ -115,7 +115,7 @@ export class PendingProposals {
   skippedTo(index: number, term: number): void {
     for (const proposal of this.#takeAll()) {
       const { place } = proposal
-      if (proposal.settled || place === undefined) continue
+      if (place === undefined) continue
       if (place.index <= index) proposal.giveUp('a snapshot replaced the log where the proposal would be')
       else if (place.term < term) proposal.reject(lost(place))
       else this.#waiting.push(proposal)
@@ -123,7 +123,7 @@ export class PendingProposals {
   }
 
   giveUpAll(why: string, cause?: unknown): void {
-    for (const proposal of this.#takeAll()) if (!proposal.settled) proposal.giveUp(why, cause)
+    for (const proposal of this.#takeAll()) proposal.giveUp(why, cause)
   }
 
   #peek(): Proposal | undefined {

@@ -94,7 +94,7 @@ export class Requests {
   /** Ends all waits; none begins any more. */
   close(why: string, cause: unknown): void {
     this.#closed = true
-    for (const proposal of this.#queued) if (!proposal.settled) proposal.giveUp(why, cause)
+    for (const proposal of this.#queued) proposal.giveUp(why, cause)
     this.#queued = []
     this.#pending.giveUpAll(why, cause)
     this.#reads.rejectAll(stopped(cause))

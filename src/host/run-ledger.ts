@@ -109,8 +109,9 @@ export class RunLedger {
     })
   }
 
-  async close(): Promise<void> {
-    await this.#inTurn(() => this.#file.close())
+  /** After what was noted so far. Repeatable. */
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#file.close())
   }
 
   #demandStartable(run: Run): void {

@@ -1,23 +1,11 @@
-// Settings of the mesh, and notes of the leader in the event log.
+// Settings of the mesh.
 import { type Command } from './command.ts'
 import { type Draft } from './draft.ts'
 import { type CommandResult } from './model.ts'
 import { done, refused } from './results.ts'
 import { settingReasons } from './settings.ts'
 
-type ConfigCommand = Extract<Command, { kind: 'config-set' | 'event-note' }>
-
-export function applyConfig(draft: Draft, command: ConfigCommand): CommandResult {
-  switch (command.kind) {
-    case 'config-set':
-      return set(draft, command)
-    case 'event-note':
-      draft.event(command.type, command.object, command.reason === null ? command.data : { ...command.data, why: command.reason })
-      return done()
-  }
-}
-
-function set(draft: Draft, { key, value }: Extract<Command, { kind: 'config-set' }>): CommandResult {
+export function applyConfig(draft: Draft, { key, value }: Extract<Command, { kind: 'config-set' }>): CommandResult {
   const reasons = settingReasons(key, value)
   if (reasons.length > 0) return refused(`setting ${key} is left as it is`, reasons)
   const before = draft.state.settings[key] ?? null

@@ -7,7 +7,7 @@ import { type CommandResult, type Host } from './model.ts'
 import { done, notFound, refused, stale, taken } from './results.ts'
 import { addressReasons, validate } from './validate.ts'
 
-type HostCommand = Extract<Command, { kind: 'agent-started' | 'host-addresses' | 'host-set' }>
+type HostCommand = Extract<Command, { kind: 'agent-started' | 'host-addresses' | 'host-alarm' | 'host-set' }>
 
 export function applyHost(draft: Draft, command: HostCommand): CommandResult {
   const host = draft.state.hosts.get(command.host)
@@ -17,6 +17,8 @@ export function applyHost(draft: Draft, command: HostCommand): CommandResult {
       return agentStarted(draft, host, command)
     case 'host-addresses':
       return addresses(draft, host, command.addresses)
+    case 'host-alarm':
+      return alarm(draft, host, command)
     case 'host-set':
       return set(draft, host, command)
   }
@@ -42,6 +44,14 @@ function addresses(draft: Draft, host: Host, wanted: readonly string[]): Command
   draft.put('hosts', { ...host, addresses: wanted })
   draft.event('host.moved', `host ${host.name}`, { id: host.id, before: host.addresses, after: wanted })
   return done({ id: host.id })
+}
+
+const ALARM_EVENTS = { 'peer-refused': 'peer.refused', 'identity-cloned': 'identity.cloned' } as const
+
+/** Changes nothing but the event log. */
+function alarm(draft: Draft, host: Host, { alarm: kind, subject, why }: Extract<Command, { kind: 'host-alarm' }>): CommandResult {
+  draft.event(ALARM_EVENTS[kind], subject, { at: host.name, why })
+  return done()
 }
 
 function set(draft: Draft, host: Host, command: Extract<Command, { kind: 'host-set' }>): CommandResult {

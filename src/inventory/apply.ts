@@ -60,6 +60,7 @@ function dispatch(draft: Draft): CommandResult {
       return applyMesh(draft, command)
     case 'agent-started':
     case 'host-addresses':
+    case 'host-alarm':
     case 'host-set':
       return applyHost(draft, command)
     case 'token-create':
@@ -97,7 +98,6 @@ function dispatch(draft: Draft): CommandResult {
     case 'job-failed':
       return applyJob(draft, command)
     case 'config-set':
-    case 'event-note':
       return applyConfig(draft, command)
     default:
       return unknown(command)

@@ -69,6 +69,7 @@ const MESH = {
     member,
   }),
   'host-addresses': object({ kind: literal('host-addresses'), host, addresses: is.addresses }),
+  'host-alarm': object({ kind: literal('host-alarm'), host, alarm: is.alarm, subject: is.word, why: is.sentence }),
   'host-set': object<Extract<Command, { readonly kind: 'host-set' }>>({
     kind: literal('host-set'),
     host,
@@ -85,14 +86,6 @@ const MESH = {
   }),
   'token-revoke': object({ kind: literal('token-revoke'), id: token }),
   'config-set': object({ kind: literal('config-set'), key: is.word, value: nullable(is.settingValue) }),
-  'event-note': object({
-    kind: literal('event-note'),
-    leaderTerm,
-    type: is.word,
-    object: is.word,
-    reason: nullable(is.sentence),
-    data: is.data,
-  }),
 } satisfies Partial<Shapes<CommandKind>>
 
 const newDisk = { id: disk, name: is.word, datastore, format: is.diskFormat, sizeBytes: is.bytes }

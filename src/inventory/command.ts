@@ -104,6 +104,8 @@ export interface VmSet {
   readonly drs?: 'auto' | 'manual' | 'off'
 }
 
+export type AlarmKind = 'peer-refused' | 'identity-cloned'
+
 /** What a host reports of itself and of what it owns; a no-op when the epoch has passed. */
 export type HostCommand =
   | {
@@ -115,6 +117,8 @@ export type HostCommand =
       readonly member: MemberId
     }
   | { readonly kind: 'host-addresses'; readonly host: HostId; readonly addresses: readonly string[] }
+  /** For the event log: somebody knocked at this host and was refused, or two processes live under one host's key. */
+  | { readonly kind: 'host-alarm'; readonly host: HostId; readonly alarm: AlarmKind; readonly subject: string; readonly why: string }
   | { readonly kind: 'vm-observed'; readonly host: HostId; readonly vm: VmId; readonly epoch: Epoch; readonly status: VmStatus }
   /** Ends an ownership: the owner's QEMU of this epoch is gone for good, and its ledger says so. */
   | {
@@ -138,13 +142,6 @@ export type LeaderCommand = { readonly leaderTerm: number } & (
   | { readonly kind: 'vm-unplaceable'; readonly vm: VmId; readonly reasons: readonly Reason[] }
   /** Another host takes over the file work of one that is gone. */
   | { readonly kind: 'disk-reassign'; readonly disk: DiskId; readonly to: HostId }
-  | {
-      readonly kind: 'event-note'
-      readonly type: string
-      readonly object: string
-      readonly reason: string | null
-      readonly data: Readonly<Record<string, unknown>>
-    }
 )
 
 /** Travel as the context of a configuration change: one entry changes the members of Raft and the hosts of the mesh, or neither. */

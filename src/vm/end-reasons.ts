@@ -12,10 +12,16 @@ export function endReasons(run: WardenRun & { kind: 'ended' }): readonly Reason[
     case 'host-down':
       return [{ code: 'host-down', message: words }]
     case 'crash':
-      return [{ code: 'crash', message: [howEnded(run), words].filter((text) => text !== '').join(': ') }]
+      return [{ code: 'crash', message: crashed(run, words) }]
     case 'start-failed':
       return [startFailed(words, howEnded(run))]
   }
+}
+
+/** Status 0: QEMU quit as it was told to, the words say why; or something outside of hostmesh told it. */
+function crashed(run: WardenRun & { kind: 'ended' }, words: string): string {
+  if (run.exitCode === 0) return words === '' ? 'QEMU was ended from outside' : words
+  return [howEnded(run), words].filter((text) => text !== '').join(': ')
 }
 
 function startFailed(words: string, how: string): Reason {

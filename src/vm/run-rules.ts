@@ -86,12 +86,14 @@ export function foldRecords(records: Iterable<LedgerRecord>): Ledger {
   return ledger
 }
 
-/** The state after one more record; `ledger` stays as it was. */
+/** The state after one more record: `ledger` itself where the record changes nothing. */
 export function applyRecord(ledger: Ledger, record: LedgerRecord): Ledger {
   const key = runKey(record)
   const before = ledger.runs.get(key)
   const after = runAfter(before, record, ledger.highest.get(record.vm))
-  return { runs: changed(ledger.runs, key, before, after), highest: raised(ledger.highest, record) }
+  const runs = changed(ledger.runs, key, before, after)
+  const highest = raised(ledger.highest, record)
+  return runs === ledger.runs && highest === ledger.highest ? ledger : { runs, highest }
 }
 
 /** The fewest records that add up to this state: what a rewritten ledger holds. */
@@ -138,7 +140,7 @@ function runAfter(run: LedgerRun | undefined, record: LedgerRecord, newest: Epoc
 /** A run that never started ends here and now: the note alone keeps its epoch from ever starting. The first intent noted stays. */
 function stopped(run: LedgerRun | undefined, record: LedgerRecord & { kind: 'stop' }, newest: Epoch | undefined): LedgerRun | undefined {
   const { vm, epoch, at, intent, words } = record
-  if (run?.kind === 'live') return { ...run, noted: run.noted ?? { intent, words } }
+  if (run?.kind === 'live') return run.noted === null ? { ...run, noted: { intent, words } } : run
   const forgotten = run === undefined && newest !== undefined && compareEpoch(epoch, newest) <= 0
   if (run !== undefined || forgotten) return run
   return { kind: 'ended', vm, epoch, endedAt: at, intent, exitCode: null, signal: null, words }

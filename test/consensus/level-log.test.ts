@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import { Level } from 'level'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { present } from '../../src/base/assert.ts'
 import { openLevelLog } from '../../src/consensus/level-log.ts'
 import { type LogStore, type StoredLog } from '../../src/consensus/types.ts'
@@ -279,6 +279,22 @@ async function writeHistory(store: LogStore, after: () => Promise<void>): Promis
     await after()
   }
 }
+
+describe('a sync', () => {
+  it('is asked for by a group that needs one, and by every compaction', async () => {
+    const batch = vi.spyOn(Level.prototype, 'batch')
+    onTestFinished(() => batch.mockRestore())
+    const store = await openLevelLog(await temporaryDirectory())
+    await store.load()
+    await store.write({ entries: entries(1, 5, 1), hardState: { term: 1, vote: 1, commit: 0 }, snapshot: undefined, sync: true })
+    await store.write({ entries: [], hardState: { term: 1, vote: 1, commit: 5 }, snapshot: undefined, sync: false })
+    await store.compact(point(3, 1))
+    await store.write({ entries: [], hardState: undefined, snapshot: point(9, 1), sync: true })
+    const options: readonly unknown[] = batch.mock.calls.map((call: readonly unknown[]) => call[1])
+    expect(options).toEqual([{ sync: true }, { sync: false }, { sync: true }, { sync: true }])
+    await store.close()
+  })
+})
 
 describe('a store that is in use or gone', () => {
   it('says that another has it open', async () => {

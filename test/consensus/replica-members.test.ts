@@ -142,7 +142,19 @@ describe('a new member', () => {
     await group.stop()
   })
 
-  it('has a vote lost in the snapshot’s way answered as unknown', async () => {
+  it('gets the newest snapshot, not one made for another', async () => {
+    const group = await ReplicaGroup.of([1], FEW)
+    for (const id of [2, 3]) {
+      for (let at = 0; at < 60; at += 1) await group.commit(`set k${at}-${id} x`)
+      const newcomer = await group.add(id)
+      await reconfigure(group, change('add-learner', id))
+      await group.level()
+      expect(newcomer.machine.values).toEqual(group.get(1).machine.values)
+    }
+    await group.stop()
+  })
+
+  it('tells a proposer whose entry a snapshot skipped that the outcome is unknown', async () => {
     const group = await ReplicaGroup.of([1, 2, 3], FEW)
     const old = await group.leader()
     group.deliver = ({ from, to }) => from !== old.id && to !== old.id
@@ -155,6 +167,35 @@ describe('a new member', () => {
     expect(old.machine.values).toEqual((await group.leader()).machine.values)
     await group.stop()
   })
+})
+
+it('a snapshot that comes while the log is being cut waits for the end of that', async () => {
+  const group = await ReplicaGroup.of([1, 2, 3], FEW)
+  const leader = await group.leader()
+  const slow = [1, 2, 3].find((id) => id !== leader.id) ?? 0
+  const release = Promise.withResolvers<void>()
+  let held = false
+  group.onDisk = (id, _disk, { what }) => {
+    if (id !== slow || what !== 'compact') return undefined
+    held = true
+    return release.promise
+  }
+  for (let at = 0; !held; at += 1) {
+    await group.commit(`set k${at} x`)
+    await group.rest()
+  }
+  group.deliver = ({ from, to }) => from !== slow && to !== slow
+  for (let at = 0; at < 60; at += 1) await group.commit(`set later${at} x`)
+  group.deliver = () => true
+  group.get(slow).journal.length = 0
+  await group.clock.run(500)
+  expect(group.get(slow).journal).not.toContain('state replace')
+  release.resolve()
+  await group.level()
+  expect(group.get(slow).journal).toContain('state replace')
+  expect(group.get(slow).machine.values).toEqual(leader.machine.values)
+  expect(group.get(slow).fatal).toEqual([])
+  await group.stop()
 })
 
 describe('a long log', () => {

@@ -144,6 +144,20 @@ describe('a group of one', () => {
     expect(member.journal.filter((line) => line === 'log write')).toHaveLength(1)
     await group.stop()
   })
+
+  it('writes no commit index by itself: it travels with the next group', async () => {
+    const group = await ReplicaGroup.of([1])
+    const { logDisk, replica, journal } = await group.leader()
+    await group.commit('set a 1')
+    const first = replica.status().commitIndex
+    await group.clock.run(500)
+    expect(logDisk.current.hardState.commit).toBeLessThan(first)
+    const writes = journal.filter((line) => line === 'log write').length
+    await group.commit('set a 2')
+    expect(logDisk.current.hardState.commit).toBe(first)
+    expect(journal.filter((line) => line === 'log write')).toHaveLength(writes + 1)
+    await group.stop()
+  })
 })
 
 describe('a proposal is surely not done when', () => {
@@ -178,6 +192,19 @@ describe('a proposal is surely not done when', () => {
     }
     expect((await group.clock.settle(leader.replica.propose(command('set a 1'), { term }), 100)).term).toBe(term)
     expect(leader.machine.calls).toHaveLength(1)
+    await group.stop()
+  })
+
+  it('its caller stopped waiting within the same turn', async () => {
+    const group = await ReplicaGroup.of([1, 2, 3])
+    const leader = await group.leader()
+    const { lastIndex } = leader.replica.status()
+    const controller = new AbortController()
+    const proposal = leader.replica.propose(command('set a 1'), { signal: controller.signal })
+    controller.abort()
+    await expect(proposal).rejects.toMatchObject({ code: 'timeout', data: { kind: 'not-done' } })
+    await group.clock.run(100)
+    expect(leader.replica.status().lastIndex).toBe(lastIndex)
     await group.stop()
   })
 
@@ -282,7 +309,9 @@ describe('a read', () => {
     group.crash(old.id)
     const reads = others(group, old.id).map(({ replica }) => replica.readIndex({ signal: never }))
     group.hangUp(old.id)
-    await group.clock.settle(Promise.all(reads), 400)
+    await group.leader()
+    // At once, not when the time to ask again has come.
+    await group.clock.settle(Promise.all(reads), 20)
     for (const { machine } of others(group, old.id)) expect(machine.values.get('a')).toBe('1')
     await group.stop()
   })
@@ -363,6 +392,18 @@ describe('fail-over', () => {
     await group.stop()
   })
 
+  it('is called off when the leader is heard again before it is one’s turn', async () => {
+    const group = await ReplicaGroup.of([1, 2, 3])
+    const leader = await group.leader()
+    await group.level()
+    // The second in line waits for 80 ms at least, heartbeats come every 50 ms.
+    const second = others(group, leader.id)[1]
+    second?.replica.connectionLost(leader.id)
+    await group.clock.run(300)
+    expect(second?.journal.filter((line) => line.startsWith('send pre-vote'))).toEqual([])
+    await group.stop()
+  })
+
   it('is not begun by a member that was stopped and goes on; a leader that was, gives way', async () => {
     const group = await ReplicaGroup.of([1, 2, 3])
     const leader = await group.leader()
@@ -391,6 +432,8 @@ describe('a member that stopped', () => {
     const group = await ReplicaGroup.of([1, 2, 3])
     const leader = await group.leader()
     await group.level()
+    for (const { replica } of others(group, leader.id)) replica.connectionLost(leader.id)
+    await group.clock.drain()
     await group.clock.settle(leader.replica.stop(), 1000)
     leader.journal.length = 0
     const message: Message = { kind: 'heartbeat', from: 2, to: leader.id, term: 99, commit: 0, readContext: 0 }
@@ -403,6 +446,18 @@ describe('a member that stopped', () => {
     await expect(leader.replica.readIndex({ signal: never })).rejects.toMatchObject({ code: 'no-quorum', data: { kind: 'stopped' } })
     await group.clock.settle(leader.replica.stop(), 10)
     await group.stop()
+  })
+
+  it('leaves no timer behind', async () => {
+    const group = await ReplicaGroup.of([1, 2, 3])
+    const leader = await group.leader()
+    await group.commit('set a 1')
+    group.hangUp(leader.id)
+    await group.clock.drain()
+    group.deliver = () => false
+    await group.stop()
+    await group.clock.run(5)
+    expect(group.clock.pending).toBe(0)
   })
 
   it('starts again where it was, and applies nothing twice', async () => {

@@ -111,6 +111,15 @@ it('makes durable all that was added before, though writes are under way', async
   expect(texts(disk.current)).toEqual({ a: '1', b: '2' })
 })
 
+it('makes durable what is being written when it is asked to', async () => {
+  const { clock, disk, writer } = await world()
+  writer.add(stateMeta(1), [change('a', '1')])
+  await clock.run(55)
+  await clock.settle(writer.durable(), 30)
+  disk.crash()
+  expect(texts(disk.current)).toEqual({ a: '1' })
+})
+
 it('makes durable what was written long ago', async () => {
   const { clock, disk, writer } = await world()
   writer.add(stateMeta(1), [change('a', '1')])

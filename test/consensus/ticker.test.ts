@@ -38,6 +38,17 @@ it('does not make up for a pause, nor count the firing that ends it', async () =
   expect(late).toEqual([60_120 - 150])
 })
 
+it('does not count a firing that is late by exactly a tick', async () => {
+  const { world, machine, ticks, late } = started()
+  await world.run(49)
+  machine.pause()
+  await world.run(51)
+  machine.resume()
+  await world.run(60)
+  expect(ticks).toEqual([150])
+  expect(late).toEqual([50])
+})
+
 it('counts a firing that is late by less than a tick', async () => {
   const { world, machine, ticks, late } = started()
   await world.run(49)

@@ -133,7 +133,7 @@ describe('a run', () => {
     })
     expect([...seen].toSorted()).toEqual(['ended', 'running'])
     expect(await world.driver.list()).toEqual([
-      { ...RUN, kind: 'ended', intent: 'crash', reasons: [{ code: 'crash', message: 'QEMU ended with status 0: the guest panicked' }] },
+      { ...RUN, kind: 'ended', intent: 'crash', reasons: [{ code: 'crash', message: 'the guest panicked' }] },
     ])
   })
 

@@ -60,7 +60,7 @@ export const KINDS: readonly Command['kind'][] = [
   'job-done',
   'job-failed',
   'config-set',
-  'event-note',
+  'host-alarm',
 ]
 
 /** What happens in the life of a VM is drawn more often than what happens once in the life of a mesh. */
@@ -231,8 +231,8 @@ function meshCommand({ step, host }: Draw): Command | null {
       const keys = [...Object.keys(SETTINGS), 'unknown']
       return { kind, key: keys[choice % keys.length] ?? '', value: [null, 1, 90, true, 'text'][one] ?? null }
     }
-    case 'event-note':
-      return { kind, leaderTerm: 1, type: 'test.noted', object: 'test', reason: null, data: { choice } }
+    case 'host-alarm':
+      return { kind, host, alarm: 'peer-refused', subject: `host h${choice}`, why: 'a test' }
     default:
       return null
   }

@@ -148,7 +148,7 @@ export async function formMesh({ hosts, datastore }: Pick<MeshLab, 'hosts' | 'da
     const token = await newToken(first)
     for (const host of others) await host.ok('join', token)
   }
-  await first.ok('datastore', 'add', 'shared', '--path', datastore)
+  await first.ok('datastore', 'add', 'shared', datastore)
   await votersAre(first, voters)
 }
 

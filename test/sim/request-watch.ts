@@ -52,7 +52,8 @@ export class RequestWatch {
     }
     this.#trace.count('repeated keys')
     if (kept?.index !== first.index) this.#faults.report(`entry ${index}: the answer to ${key} of entry ${first.index} was not kept`)
-    if (EFFECTS.some((part) => before[part] !== after[part])) this.#faults.report(`${key} of entry ${first.index} was carried out again in entry ${index}`)
+    if (EFFECTS.some((part) => before[part] !== after[part]))
+      this.#faults.report(`${key} of entry ${first.index} was carried out again in entry ${index}`)
   }
 
   /** `view`: what the asked host had applied when it answered. */

@@ -1,7 +1,7 @@
 // One machine of a simulated world: power, an agent process that comes and goes, and what outlives it (disk, guests under the warden).
 import { startAgent, type Agent, type AgentPorts } from '../../src/agent.ts'
-import { assert, present } from '../../src/base/assert.ts'
-import { type Clock, type Timer } from '../../src/base/clock.ts'
+import { present } from '../../src/base/assert.ts'
+import { type Timer } from '../../src/base/clock.ts'
 import { errorText } from '../../src/base/errors.ts'
 import { type HostId } from '../../src/base/ids.ts'
 import { type Log } from '../../src/base/log.ts'
@@ -233,9 +233,9 @@ export class SimHost {
   #watchFrames(mesh: Mesh): void {
     const send = mesh.send.bind(mesh)
     mesh.send = (to, frame, priority) => {
-      this.#world.logWatch.sent(this, frame)
-      this.#world.trace.note(this.name, 'frame', frame.length)
+      const message = this.#world.logWatch.sent(this, frame)
       const sent = send(to, frame, priority)
+      this.#world.trace.note(this.name, 'frame', frame.length, () => `${sent ? '' : '(link down) '}${JSON.stringify(message)}`)
       if (!sent) this.#world.trace.count('frames lost')
       return sent
     }
@@ -253,6 +253,8 @@ export class SimHost {
   #processEnds(life: Life, restarts: boolean): void {
     this.#endLife()
     life.network.kill()
+    // The next process has a clock of its own, and so an entry of its own in the network.
+    life.network.powerOff()
     this.hypervisor.killAgent()
     this.disk.processEnds()
     if (!restarts) return

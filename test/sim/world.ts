@@ -109,9 +109,28 @@ export class World {
     return promise
   }
 
+  /** Nothing travels between these and all others, whether they are on or off. */
+  partition(side: readonly SimHost[]): void {
+    this.#connect((one, other) => side.includes(one) === side.includes(other))
+  }
+
+  heal(): void {
+    this.#connect(() => true)
+  }
+
   /** All processes end; nothing of this world runs on. */
   end(): void {
     for (const host of this.hosts.values()) host.powerCut()
+  }
+
+  #connect(areTogether: (one: SimHost, other: SimHost) => boolean): void {
+    for (const one of this.hosts.values()) {
+      for (const other of this.hosts.values()) {
+        if (one === other) continue
+        if (areTogether(one, other)) this.network.mend(one.id, other.id)
+        else this.network.cut(one.id, other.id)
+      }
+    }
   }
 
   #step(done: () => boolean): boolean {

@@ -1,0 +1,69 @@
+// One seed from its founding to its end: a mesh, faults and people for a while, then everything mended and progress demanded.
+import { errorText } from '../../src/base/errors.ts'
+import { type DatastoreId, type RequestKey } from '../../src/base/ids.ts'
+import { Administrator } from './administrator.ts'
+import { foundMesh } from './founding.ts'
+import { Nemesis } from './nemesis.ts'
+import { demandProgress } from './progress.ts'
+import { type Counts, type LineSink } from './trace.ts'
+import { describeWeather, drawWeather, type Weather } from './weather.ts'
+import { Workload } from './workload.ts'
+import { World } from './world.ts'
+
+export interface SeedOptions {
+  readonly seed: number
+  readonly hosts: number
+  /** Virtual seconds of faults. */
+  readonly seconds: number
+  readonly sink?: LineSink
+}
+
+export interface SeedReport {
+  readonly seed: number
+  /** Null: nothing was found. */
+  readonly failure: string | null
+  readonly counts: Counts
+  /** Equal for equal runs. */
+  readonly hash: string
+  readonly virtualMs: number
+  readonly weather: string
+}
+
+/** People who wait for an answer when the faults end get it, or give up, within this. */
+const LAST_ANSWERS_MS = 60_000
+
+export async function runSeed(options: SeedOptions): Promise<SeedReport> {
+  const weather = drawWeather(options.seed, options.hosts)
+  const { hosts, raftLimits } = weather
+  const world = await World.of({ seed: options.seed, hosts, raftLimits, ...(options.sink === undefined ? {} : { sink: options.sink }) })
+  let failure: string | null = null
+  try {
+    await live(world, weather, options.seconds * 1000)
+  } catch (error) {
+    failure = errorText(error)
+  }
+  world.end()
+  const { counts, hash } = world.trace
+  return { seed: options.seed, failure, counts, hash, virtualMs: world.clock.now(), weather: describeWeather(weather) }
+}
+
+async function live(world: World, weather: Weather, faultsMs: number): Promise<void> {
+  const nemesis = new Nemesis(world, weather)
+  const workload = new Workload(world, weather)
+  await foundMesh(world)
+  await addDatastore(world)
+  nemesis.start()
+  workload.start()
+  await world.run(faultsMs)
+  workload.stop()
+  nemesis.stop()
+  await world.runUntil('everybody has an answer', () => workload.waiting === 0, LAST_ANSWERS_MS)
+  await demandProgress(world)
+}
+
+async function addDatastore(world: World): Promise<void> {
+  const through = [...world.hosts.values()].slice(0, 1)
+  const command = { kind: 'datastore-add', id: 'main' as DatastoreId, name: 'main', path: '/srv/main' } as const
+  const asked = new Administrator(world).write({ key: 'datastore' as RequestKey, command: () => command, through })
+  await world.settle('a datastore is added', asked, LAST_ANSWERS_MS)
+}
