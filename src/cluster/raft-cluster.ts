@@ -84,9 +84,10 @@ async function proposeSomewhere(
       await appliedHere(replica, index, how.signal)
       return result
     } catch (error) {
+      // First of all: what was under way when the time was up may have been committed too.
+      uncertain ||= error instanceof OperationError && mayBeDone(error)
       if (how.signal.aborted) throw ended(how.signal, uncertain)
       if (!hasCode(error, 'unreachable', 'no-quorum', 'timeout', 'conflict')) throw error
-      uncertain ||= mayBeDone(error)
     }
     if (replica.status().leader !== NOBODY) leaderSeen = clock.now()
     else if (clock.now() - leaderSeen >= NO_LEADER_MS) throw uncertain ? unknownOutcome() : noQuorum()

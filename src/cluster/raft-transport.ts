@@ -12,7 +12,7 @@ export interface RaftTransportOptions {
   readonly members: Members
   readonly log: Log
   /** Mesh generation: frames of another one are dropped. */
-  generation(): number
+  readonly generation: () => number
 }
 
 /** Appends and snapshots may be dropped when a link is full (Raft sends them again); votes and beats go first. */

@@ -89,7 +89,8 @@ async function propose(meanwhile: () => void = () => undefined): Promise<Command
   const limit = deadline(clock, 10_000, 'the proposal')
   const outcome = cluster.propose(command, { signal: limit.signal, actor: 'admin@h1' }).catch((error: unknown) => {
     if (!(error instanceof OperationError)) throw error
-    return error.data['kind'] === undefined ? error.code : `${error.code} ${String(error.data['kind'])}`
+    const { kind } = error.data
+    return typeof kind === 'string' ? `${error.code} ${kind}` : error.code
   })
   await clock.run(1)
   meanwhile()

@@ -38,7 +38,9 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
     world.settle(world.driver.start(await world.spec(wanted, changes), new AbortController().signal))
   const find = async (world: DriverWorld, wanted: Run): Promise<ObservedRun | undefined> => {
     const runs = await world.settle(world.driver.list())
-    return runs.find(({ vm, epoch }) => vm === wanted.vm && epoch.counter === wanted.epoch.counter && epoch.generation === wanted.epoch.generation)
+    return runs.find(
+      ({ vm, epoch }) => vm === wanted.vm && epoch.counter === wanted.epoch.counter && epoch.generation === wanted.epoch.generation,
+    )
   }
   const status = async (world: DriverWorld, wanted: Run): Promise<VmStatus | undefined> => {
     const found = await find(world, wanted)
@@ -56,7 +58,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         },
       ),
     )
-  /** Typed until the guest has said something: a guest that boots hears nothing yet. */
+  /** A guest that boots hears nothing yet. */
   const untilBooted = (world: DriverWorld, wanted: Run): Promise<void> =>
     world.until('first words on the console', async () => (await world.settle(world.driver.consoleLog(wanted.vm, 10))).length > 0)
 
@@ -157,9 +159,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
       it('starts once when asked twice at the same time', async () => {
         const world = await open()
         const spec = await world.spec(run(1))
-        const both = await world.settle(
-          Promise.allSettled([1, 2].map(() => world.driver.start(spec, new AbortController().signal))),
-        )
+        const both = await world.settle(Promise.allSettled([1, 2].map(() => world.driver.start(spec, new AbortController().signal))))
         expect(both.map((one) => one.status).toSorted()).toEqual(['fulfilled', 'rejected'])
         expect(await status(world, run(1))).toBe('running')
       })
@@ -267,9 +267,9 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         const world = await open()
         await world.settle(world.driver.end(run(2), 'off'))
         const { driver } = world
-        for (const call of [driver.pause, driver.resume, driver.reset, driver.shutdown, driver.openConsole]) {
-          expect(await codeOf(world, call.call(driver, run(1)))).toBe('not-found')
-          expect(await codeOf(world, call.call(driver, run(2)))).toBe('not-found')
+        for (const call of ['pause', 'resume', 'reset', 'shutdown', 'openConsole'] as const) {
+          expect(await codeOf(world, driver[call](run(1)))).toBe('not-found')
+          expect(await codeOf(world, driver[call](run(2)))).toBe('not-found')
         }
       })
 
@@ -278,7 +278,12 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         await start(world, run(1))
         await untilBooted(world, run(1))
         const [counters] = await world.settle(world.driver.counters())
-        expect(counters).toEqual({ ...run(1), cpuSeconds: expect.any(Number), uptimeS: expect.any(Number), residentMiB: expect.any(Number) })
+        expect(counters).toEqual({
+          ...run(1),
+          cpuSeconds: expect.any(Number),
+          uptimeS: expect.any(Number),
+          residentMiB: expect.any(Number),
+        })
         expect(counters?.cpuSeconds).toBeGreaterThan(0)
         expect(counters?.uptimeS).toBeGreaterThan(0)
         expect(counters?.residentMiB).toBeGreaterThan(1)

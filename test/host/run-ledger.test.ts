@@ -121,7 +121,11 @@ describe('after a crash', () => {
 
   it.each([
     ['a line that is no JSON', '{"kind":"start"\n', /line 2/],
-    ['a kind that nobody knows', '{"kind":"fence","vm":"web","epoch":{"generation":1,"counter":1},"at":1}\n', /line 2.*kind must be one of/],
+    [
+      'a kind that nobody knows',
+      '{"kind":"fence","vm":"web","epoch":{"generation":1,"counter":1},"at":1}\n',
+      /line 2.*kind must be one of/,
+    ],
     ['an epoch that is none', '{"kind":"forget","vm":"web","epoch":{"generation":1},"at":1}\n', /line 2.*counter/],
     ['an id that leads elsewhere', '{"kind":"forget","vm":"../x","epoch":{"generation":1,"counter":1},"at":1}\n', /line 2.*id of a VM/],
   ])('%s is damage: the ledger is not opened', async (_, line, message) => {

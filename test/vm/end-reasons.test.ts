@@ -50,6 +50,8 @@ describe('the reasons of an end', () => {
   })
 
   it("of the host's failure are what failed", () => {
-    expect(endReasons(ended('host-down', 'the host was started anew'))).toEqual([{ code: 'host-down', message: 'the host was started anew' }])
+    expect(endReasons(ended('host-down', 'the host was started anew'))).toEqual([
+      { code: 'host-down', message: 'the host was started anew' },
+    ])
   })
 })

@@ -18,7 +18,13 @@ const SPEC: StartSpec = {
   boot: null,
   paused: false,
 }
-const PLACE: RunPlace = { qemu: '/usr/bin/qemu-system-x86_64', accelerator: 'tcg', directory: '/v/runs/r', consoleLog: '/v/consoles/web', uefi: null }
+const PLACE: RunPlace = {
+  qemu: '/usr/bin/qemu-system-x86_64',
+  accelerator: 'tcg',
+  directory: '/v/runs/r',
+  consoleLog: '/v/consoles/web',
+  uefi: null,
+}
 const QCOW2 = { id: 'aaaaaaaaaaaaaaaa', path: '/ds/a.qcow2', format: 'qcow2', sizeBytes: 1024 ** 3 } as const
 const RAW = { id: 'bbbbbbbbbbbbbbbb', path: '/ds/b.raw', format: 'raw', sizeBytes: 512 } as const
 
@@ -34,7 +40,9 @@ function lines(argv: readonly string[]): string[] {
 
 /** The values of one option, parsed where they are JSON. */
 function values(argv: readonly string[], option: string): unknown[] {
-  return argv.flatMap((word, at) => (word === option ? [argv[at + 1] ?? ''] : [])).map((text) => (text.startsWith('{') ? JSON.parse(text) : text))
+  return argv
+    .flatMap((word, at) => (word === option ? [argv[at + 1] ?? ''] : []))
+    .map((text) => (text.startsWith('{') ? JSON.parse(text) : text))
 }
 
 describe('the command line', () => {
@@ -66,7 +74,8 @@ describe('the command line', () => {
       '-device {"driver":"isa-serial","chardev":"console"}',
       '-device {"driver":"pcie-root-port","id":"port0","bus":"pcie.0","addr":"0x10.0","chassis":1,"multifunction":true}',
       ...[1, 2, 3, 4, 5, 6, 7].map(
-        (at) => `-device {"driver":"pcie-root-port","id":"port${at}","bus":"pcie.0","addr":"0x10.${at}","chassis":${at + 1},"multifunction":false}`,
+        (at) =>
+          `-device {"driver":"pcie-root-port","id":"port${at}","bus":"pcie.0","addr":"0x10.${at}","chassis":${at + 1},"multifunction":false}`,
       ),
       '-device {"driver":"pcie-root-port","id":"port8","bus":"pcie.0","addr":"0x11.0","chassis":9,"multifunction":true}',
       '-blockdev {"driver":"file","node-name":"file-aaaaaaaaaaaaaaaa","filename":"/ds/a.qcow2","locking":"on","aio":"threads",' +
@@ -95,12 +104,19 @@ describe('the command line', () => {
       { drive: 'disk-bbbbbbbbbbbbbbbb', bootindex: 2, bus: 'port1' },
       { driver: 'ide-cd', drive: 'cdrom', bootindex: 3 },
     ])
-    expect(values(argv, '-blockdev')).toContainEqual({ driver: 'file', 'node-name': 'cdrom-file', filename: '/ds/debian.iso', 'read-only': true })
+    expect(values(argv, '-blockdev')).toContainEqual({
+      driver: 'file',
+      'node-name': 'cdrom-file',
+      filename: '/ds/debian.iso',
+      'read-only': true,
+    })
   })
 
   it('has a raw disk without a format of its own above the file, and every disk uncached', () => {
     const nodes = values(qemuArguments({ ...SPEC, disks: [RAW, QCOW2] }, PLACE), '-blockdev')
-    expect(nodes).toContainEqual(expect.objectContaining({ driver: 'raw', 'node-name': 'disk-bbbbbbbbbbbbbbbb', file: 'file-bbbbbbbbbbbbbbbb' }))
+    expect(nodes).toContainEqual(
+      expect.objectContaining({ driver: 'raw', 'node-name': 'disk-bbbbbbbbbbbbbbbb', file: 'file-bbbbbbbbbbbbbbbb' }),
+    )
     const writable = nodes.filter((node) => JSON.stringify(node).includes('"read-only":false'))
     expect(writable).toHaveLength(4)
     for (const node of writable) expect(node).toMatchObject({ cache: { direct: true, 'no-flush': false } })
@@ -109,7 +125,9 @@ describe('the command line', () => {
   it('keeps free ports for eight devices more, on as many slots as needed', () => {
     const ports = (disks: number): unknown[] => {
       const many = Array.from({ length: disks }, (_, at) => ({ ...RAW, id: `disk${String(at).padStart(12, '0')}` }))
-      return values(qemuArguments({ ...SPEC, disks: many }, PLACE), '-device').filter((device) => JSON.stringify(device).includes('pcie-root-port'))
+      return values(qemuArguments({ ...SPEC, disks: many }, PLACE), '-device').filter((device) =>
+        JSON.stringify(device).includes('pcie-root-port'),
+      )
     }
     expect(ports(0)).toHaveLength(8)
     const most = ports(16)
@@ -176,7 +194,9 @@ describe('text from outside', () => {
       }),
     )
     // Bytes count, not characters.
-    expect(() => qemuArguments(SPEC, { ...PLACE, directory: `${directory.slice(0, -1)}ü` })).toThrow(expect.objectContaining({ code: 'refused' }))
+    expect(() => qemuArguments(SPEC, { ...PLACE, directory: `${directory.slice(0, -1)}ü` })).toThrow(
+      expect.objectContaining({ code: 'refused' }),
+    )
   })
 })
 
@@ -193,7 +213,10 @@ describe('UEFI', () => {
 
   it('is refused on a host that has no firmware, with what mends it', () => {
     expect(() => qemuArguments({ ...SPEC, firmware: 'uefi' }, PLACE)).toThrow(
-      expect.objectContaining({ code: 'refused', reasons: [expect.objectContaining({ code: 'no-uefi', fix: expect.stringContaining('ovmf') })] }),
+      expect.objectContaining({
+        code: 'refused',
+        reasons: [expect.objectContaining({ code: 'no-uefi', fix: expect.stringContaining('ovmf') })],
+      }),
     )
   })
 })

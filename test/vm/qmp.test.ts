@@ -26,7 +26,9 @@ describe('a QMP client', () => {
   it('negotiates, with out-of-band commands where they are offered', async () => {
     const server = await lineServer({ greeting: GREETING, answer: polite() })
     await connected(server)
-    expect(server.received.map((line) => JSON.parse(line))).toEqual([{ execute: 'qmp_capabilities', arguments: { enable: ['oob'] }, id: 1 }])
+    expect(server.received.map((line) => JSON.parse(line))).toEqual([
+      { execute: 'qmp_capabilities', arguments: { enable: ['oob'] }, id: 1 },
+    ])
     const older = await lineServer({ greeting: '{"QMP": {"capabilities": []}}\r\n', answer: polite() })
     await connected(older)
     expect(JSON.parse(older.received[0] ?? '')).toMatchObject({ arguments: { enable: [] } })

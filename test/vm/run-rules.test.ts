@@ -114,9 +114,17 @@ describe('an end', () => {
 
 describe('whatever is recorded', () => {
   const vms = fc.constantFrom(WEB, 'db' as VmId)
-  const runs = fc.record({ vm: vms, epoch: fc.record({ generation: fc.integer({ min: 1, max: 2 }), counter: fc.integer({ min: 1, max: 4 }) }) })
+  const runs = fc.record({
+    vm: vms,
+    epoch: fc.record({ generation: fc.integer({ min: 1, max: 2 }), counter: fc.integer({ min: 1, max: 4 }) }),
+  })
   const intents = fc.constantFrom('off' as const, 'crash' as const, 'start-failed' as const, 'host-down' as const)
-  const step = fc.record({ run: runs, what: fc.constantFrom('start', 'spawned', 'stop', 'gone', 'forget'), intent: intents, words: fc.constantFrom('', 'w') })
+  const step = fc.record({
+    run: runs,
+    what: fc.constantFrom('start', 'spawned', 'stop', 'gone', 'forget'),
+    intent: intents,
+    words: fc.constantFrom('', 'w'),
+  })
 
   /** As the ledger does: a start only where the rules allow it, an exit and a process only of what is live. */
   function play(steps: readonly (typeof step extends fc.Arbitrary<infer S> ? S : never)[]): { ledger: Ledger; started: string[] } {

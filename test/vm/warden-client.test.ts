@@ -64,7 +64,10 @@ describe('a warden client', () => {
 
   it('refuses to work with a warden of another protocol, and says what mends it', async () => {
     const { client, kinds } = await meet({ protocol: WARDEN_PROTOCOL + 1, version: '2.0.0' })
-    const refused = { code: 'failed', message: expect.stringMatching(/process 4711, version 2\.0\.0.*protocol 2, this agent 1.*shut them down/) }
+    const refused = {
+      code: 'failed',
+      message: expect.stringMatching(/process 4711, version 2\.0\.0.*protocol 2, this agent 1.*shut them down/),
+    }
     await expect(client.call({ kind: 'list' })).rejects.toMatchObject(refused)
     expect(kinds()).toEqual(['hello', 'exit'])
     await expect(client.call({ kind: 'list' })).rejects.toMatchObject(refused)
