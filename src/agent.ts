@@ -107,11 +107,17 @@ class Lifecycle {
     })
   }
 
-  /** Becomes a learner of the mesh that the token names; done when this host has applied its own admission. */
-  join(wish: JoinWish, signal: AbortSignal): Promise<void> {
+  /** Becomes a learner of the mesh that the token names; done when this host has applied its own admission. May be asked for again. */
+  async join(wish: JoinWish, signal: AbortSignal): Promise<void> {
+    const { mesh, store } = this.#ports
+    const token = parseToken(wish.token)
+    const session = this.#session
+    // A join that was cut short after its admission goes on by itself, a finished one is what was asked for.
+    if (session !== undefined && session.member.identity.mesh.id === token.meshId) {
+      wish.progress(`a member of mesh ${session.member.identity.mesh.name} already, catching up`)
+      return caughtUp(session.member, mesh.self, signal)
+    }
     return this.#once(async () => {
-      const { mesh, store } = this.#ports
-      const token = parseToken(wish.token)
       const role = wish.role ?? token.role
       if (role !== token.role) {
         throw refusal('the host was not let in', [

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { present } from './base/assert.ts'
 import { realClock, sleep, type Clock } from './base/clock.ts'
 import { within } from './base/deadline.ts'
+import { emitter } from './base/emitter.ts'
 import { errorText, OperationError } from './base/errors.ts'
 import { RunLedger } from './host/run-ledger.ts'
 import { readBootId, readProcess, startTicksOf } from './system/facts.ts'
@@ -251,16 +252,19 @@ async function main(): Promise<void> {
   // Whoever stops the agent's group or terminal does not mean the guests.
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => report(`${signal} is ignored: guests run here`))
   const ledger = await RunLedger.open({ path: join(directory, WARDEN_LEDGER), wall: () => realClock.wall() })
+  // Runs that a former boot left end while nobody can listen yet.
+  const changes = emitter<void>()
   const warden = new Warden({
     ledger,
     clock: realClock,
     version: values.release ?? 'unknown',
     bootId: await readBootId(),
-    onChange: () => server.notify(),
+    onChange: () => changes.emit(),
     // After this turn: the answer to whoever asked goes out first.
     leave: () => realClock.defer(() => server.close()),
   })
   const server: WardenServer = await listenForAgents(join(directory, WARDEN_SOCKET), (call) => warden.answer(call))
+  changes.on(() => server.notify())
   // Node writes its cache at exit, and this process is made to be killed: without it every warden compiles anew, and keeps 25 MiB for it.
   flushCompileCache()
   leaveWhenIdle(warden, server)

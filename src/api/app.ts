@@ -1,13 +1,12 @@
 // Mounts the contract: each route with its parsing, its freshness and its errors, once for all.
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { assert } from '../base/assert.ts'
 import { httpStatus, OperationError, toWireError } from '../base/errors.ts'
 import { type ApiContext } from './context.ts'
 import { type Body, CONTRACT, type Endpoint, type EndpointName, type Names, type Params, type Query } from './contract.ts'
 import { readOrStale } from './freshness.ts'
 import { type Handlers, type Request as Call } from './handler.ts'
-import { MAX_BODY_BYTES, parseInput, parseJsonBody, parseKey, tooLarge } from './input.ts'
+import { parseInput, parseJsonBody, parseKey, readBody } from './input.ts'
 import { eventBody } from './stream.ts'
 import { write } from './write.ts'
 
@@ -20,7 +19,6 @@ export interface AppOptions {
 
 export function buildApp(options: AppOptions): Hono {
   const app = new Hono()
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: () => errorAnswer(tooLarge()) }))
   const mount = (name: EndpointName, answer: (c: Context) => Promise<Response>): void => {
     app.on(CONTRACT[name].method, `/v1${CONTRACT[name].path}`, answer)
   }
@@ -90,7 +88,7 @@ async function parsed<N extends EndpointName>(context: ApiContext, name: N, c: C
     context,
     params: paramsOf(name, c),
     query: parseInput<Query<N>>(query, c.req.query(), 'query'),
-    body: parseInput<Body<N>>(body, parseJsonBody(await c.req.text()), 'body'),
+    body: parseInput<Body<N>>(body, parseJsonBody(await readBody(c.req.raw)), 'body'),
     signal: AbortSignal.any([c.req.raw.signal, stopping]),
   }
 }

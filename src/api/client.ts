@@ -145,8 +145,8 @@ function connectionError(target: Target, cause: Error & { readonly code?: string
       reasons: [{ code: 'socket-permission', message: `it is closed to your user`, fix }],
     })
   }
-  const data = target.kind === 'socket' ? `--data-dir ${target.path.replace(/\/[^/]*$/, '')}` : `--api ${target.host}:${target.port}`
-  const fix = `hostmesh agent ${data} --listen IP:PORT, or name another agent with --socket PATH or --host URL`
+  const agent = target.kind === 'socket' ? `--socket ${target.path}` : `--api ${target.host}:${target.port}`
+  const fix = `hostmesh agent --listen IP:PORT ${agent}, or name another agent with --socket PATH or --host URL`
   return new OperationError('unreachable', `no agent answers at ${where}`, {
     cause,
     data: { phase: 'connect' },

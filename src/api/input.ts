@@ -5,7 +5,7 @@ import { newId, type RequestKey } from '../base/ids.ts'
 import { type Random } from '../base/random.ts'
 
 /** Bodies are small: the largest is a VM with its disks. */
-export const MAX_BODY_BYTES = 1024 ** 2
+const MAX_BODY_BYTES = 1024 ** 2
 const MAX_KEY_CHARS = 128
 
 /** `what` names the part of the request: "body", "query". Throws `usage` with one reason a fault. */
@@ -18,6 +18,22 @@ export function parseInput<T>(schema: v.GenericSchema<unknown, T>, value: unknow
     `the ${what} of the request is not as it must be: ${reasons.map(({ message }) => message).join('; ')}`,
     { reasons },
   )
+}
+
+/** The text of a body, read no further than MAX_BODY_BYTES. Throws `too-large`. */
+export async function readBody(request: Request): Promise<string> {
+  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
+  const body: ReadableStream<Uint8Array> | null = request.body
+  if (body === null) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) throw tooLarge()
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
 }
 
 /** An empty body is an empty object. */
@@ -46,7 +62,7 @@ function isKey(text: string): text is RequestKey {
   return /^[\x21-\x7e]+$/.test(text) && text.length <= MAX_KEY_CHARS
 }
 
-export function tooLarge(): OperationError {
+function tooLarge(): OperationError {
   return new OperationError('too-large', `the body of the request is larger than ${MAX_BODY_BYTES} bytes`)
 }
 

@@ -4,8 +4,8 @@ import { type DatastoreId } from '../base/ids.ts'
 import { formatBytes } from '../base/units.ts'
 import { type DiskWish, type VmCreate, type VmSet } from '../inventory/command.ts'
 import { type DirectBoot, type Vm } from '../inventory/model.ts'
+import { fileReasons } from '../inventory/validate.ts'
 import { placeableOf } from '../scheduler/world.ts'
-import { type ApiContext } from './context.ts'
 import { type Body } from './contract.ts'
 import { fileHost } from './file-host.ts'
 import { type Plan, type WriteRequest } from './handler.ts'
@@ -19,7 +19,7 @@ import { freshId } from './fresh-id.ts'
 const NO_MACHINE_TYPE = 'none'
 
 export async function planCreate(request: WriteRequest<'vmCreate'>): Promise<Plan> {
-  const { context, inventory, signal } = request
+  const { context, inventory } = request
   const machine = commonMachineType(inventory)
   const command = createCommand(request, 'machineType' in machine ? machine.machineType : NO_MACHINE_TYPE)
   const { name, vcpus, memoryMiB, machineType, startJob } = command
@@ -37,13 +37,20 @@ export async function planCreate(request: WriteRequest<'vmCreate'>): Promise<Pla
     ],
     reasons: [
       // Without a machine type no host takes it: one reason for that is enough.
-      ...('reason' in machine ? [machine.reason] : room.kind === 'none' ? room.reasons : []),
-      ...(await missingFiles(context, command, signal)),
+      ...('reason' in machine ? [machine.reason] : room.kind === 'none' ? room.reasons.map((reason) => forNewVm(reason, name)) : []),
+      ...(await missingFiles(request, command)),
     ],
   }
 }
 
-export async function planSet({ context, inventory, body, signal }: WriteRequest<'vmSet'>, vm: Vm): Promise<Plan> {
+/** What mends an existing VM is said for one that is still to be created. */
+function forNewVm(reason: Reason, name: string): Reason {
+  const set = `hostmesh vm set ${name} `
+  return reason.fix?.startsWith(set) === true ? { ...reason, fix: `hostmesh vm create ${name} … ${reason.fix.slice(set.length)}` } : reason
+}
+
+export async function planSet(request: WriteRequest<'vmSet'>, vm: Vm): Promise<Plan> {
+  const { inventory, body } = request
   const changes = changesOf(body)
   const { vcpus, memoryMiB, cpu } = { ...vm.spec, ...changes }
   const grows = vcpus > vm.spec.vcpus || memoryMiB > vm.spec.memoryMiB || cpu !== vm.spec.cpu
@@ -56,7 +63,7 @@ export async function planSet({ context, inventory, body, signal }: WriteRequest
     ),
     reasons: [
       ...(room?.kind === 'none' ? room.reasons : []),
-      ...(await missingFiles(context, { boot: changes.boot ?? null, cdrom: changes.cdrom ?? null }, signal)),
+      ...(await missingFiles(request, { boot: changes.boot ?? null, cdrom: changes.cdrom ?? null })),
     ],
   }
 }
@@ -114,14 +121,21 @@ function directBoot(boot: Body<'vmCreate'>['boot']): DirectBoot | null {
 }
 
 /** Files that this host looked for and did not find. What it cannot see, the host that starts the VM will. */
-async function missingFiles(context: ApiContext, files: Pick<Vm['spec'], 'boot' | 'cdrom'>, signal: AbortSignal): Promise<Reason[]> {
+async function missingFiles(
+  request: Pick<WriteRequest<'vmCreate'>, 'context' | 'inventory' | 'signal'>,
+  files: Pick<Vm['spec'], 'boot' | 'cdrom'>,
+): Promise<Reason[]> {
+  const { context, inventory, signal } = request
+  const datastores = new Set([...inventory.datastores.values()].map(({ name }) => name))
   const wanted = [
     ['kernel', files.boot?.kernel],
     ['initrd', files.boot?.initrd],
     ['CD-ROM', files.cdrom],
   ] as const
   const checked = wanted.map(async ([what, path]): Promise<Reason[]> => {
-    if (path === undefined || path === null || (await context.checkFile(path, signal)) !== false) return []
+    // A path that is none, or on no datastore, is refused by the inventory's own rules.
+    const isFile = typeof path === 'string' && fileReasons(what, path).length === 0 && datastores.has(path.split('/')[0] ?? '')
+    if (!isFile || (await context.checkFile(path, signal)) !== false) return []
     const message = `${what} file ${path} does not exist or cannot be read, as host ${context.self.name()} sees it`
     return [{ code: 'file-missing', message, fix: 'copy it into the datastore, or name another: DATASTORE/PATH' }]
   })

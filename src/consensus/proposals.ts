@@ -20,7 +20,7 @@ export interface ProposeOptions {
   readonly term?: number
 }
 
-/** One caller's wait. Settled once; the abort signal is let go then. */
+/** One caller's wait. What settles it first counts; the abort signal is let go then. */
 export class Proposal {
   readonly body: ProposalBody
   readonly term: number | undefined
@@ -54,12 +54,14 @@ export class Proposal {
   }
 
   resolve(result: unknown): void {
-    if (this.#place === undefined || !this.#end()) return
+    if (this.#place === undefined) return
+    this.#end()
     this.#settle.resolve({ ...this.#place, result })
   }
 
   reject(error: OperationError): void {
-    if (this.#end()) this.#settle.reject(error)
+    this.#end()
+    this.#settle.reject(error)
   }
 
   /** Nobody will say any more what became of it. */
@@ -75,12 +77,9 @@ export class Proposal {
     return unknownOutcome(why, cause)
   }
 
-  /** False when it had ended before. */
-  #end(): boolean {
-    if (this.#settled) return false
+  #end(): void {
     this.#settled = true
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    return true
   }
 }
 

@@ -84,7 +84,8 @@ function ownRun(view: HostView, vm: Vm, run: ObservedRun): Action | null {
   // After an error of a disk QEMU waits for a person, who says with a resume that the disk is mended.
   if (run.status === 'io-error' && openJob(view.inventory, vm.id, 'vm-resume') !== null)
     return { kind: 'resume', vm: vm.id, epoch: run.epoch }
-  return reportStatus(vm, run)
+  // Its power button was pressed for a reboot that was given up: nobody waits for its end any more, it runs on.
+  return reportStatus(vm, run.status === 'shutting-down' ? { ...run, status: 'running' } : run)
 }
 
 /** The guest switched itself off: QEMU holds it paused until `off` is recorded (end() writes the ledger first). */

@@ -4,7 +4,7 @@ import { type Reason } from '../base/errors.ts'
 import { type Inventory } from './inventory.ts'
 import { type Datastore, type Disk, type Host, type Job, type JobKind, type Token, type Vm } from './model.ts'
 import { openJob } from './open-jobs.ts'
-import { isOff } from './view.ts'
+import { isOff, unreadyDisks } from './view.ts'
 
 /** Actions, named like the commands that ask for them, and what each acts on. `vm-respec` is a `vm-set` of the specification. */
 export interface ActionObjects {
@@ -37,7 +37,7 @@ export function allowed<A extends Action>(inventory: Inventory, action: A, objec
 type Rules = { readonly [A in Action]: (inventory: Inventory, object: ActionObjects[A]) => readonly Reason[] }
 
 const RULES: Rules = {
-  'vm-start': vmRule('vm-start'),
+  'vm-start': (inventory, vm) => [...vmRule('vm-start')(inventory, vm), ...failedDisksOf(inventory, vm)],
   'vm-shutdown': vmRule('vm-shutdown'),
   'vm-stop': vmRule('vm-stop'),
   'vm-reboot': vmRule('vm-reboot'),
@@ -139,6 +139,14 @@ function mend(vm: Vm, activity: Activity, action: VmAction): string {
     default:
       return unreachable(action, 'action')
   }
+}
+
+/** A disk that could not be made never will be: a start would wait for it for ever. */
+function failedDisksOf(inventory: Inventory, vm: Vm): readonly Reason[] {
+  return unreadyDisks(inventory, vm).flatMap(({ name, state }) => {
+    if (state.kind !== 'failed') return []
+    return [{ code: 'disk-failed', message: `disk ${name} of VM ${vm.name} has failed: ${state.reason}`, fix: vmCommand('delete', vm) }]
+  })
 }
 
 function vmCommand(verb: string, vm: Vm): string {

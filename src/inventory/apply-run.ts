@@ -99,6 +99,8 @@ function moveByStatus(draft: Draft, owner: Owner, job: Job, { before, status }: 
       // Only where the reboot took a new run: within one, the host reports the job itself.
       return first ? finishJob(draft, job, 'rebooted') : status === 'io-error' ? failJob(draft, job, [ioError(job.name)]) : undefined
     case 'vm-pause':
+      // QEMU was first: it holds the guest for a person to mend its disk, and takes no pause.
+      if (status === 'io-error') return failJob(draft, job, [ioError(job.name)])
       return status === 'paused' ? finishJob(draft, job, 'paused') : undefined
     case 'vm-resume':
       if (status === 'io-error') return failJob(draft, job, [ioError(job.name)])

@@ -106,6 +106,6 @@ function dispatch(draft: Draft): CommandResult {
 
 /** Compiles only while every kind above is handled; a kind from a newer program still arrives here. */
 function unknown(command: never): never {
-  const kind: unknown = Object(command)['kind']
-  throw new UnknownCommand(`command "${String(kind)}"`)
+  const found: { readonly kind?: unknown } = command
+  throw new UnknownCommand(`command "${String(found.kind)}"`)
 }

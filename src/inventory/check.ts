@@ -12,7 +12,7 @@ export function check(inventory: Inventory): readonly string[] {
 }
 
 const INVARIANTS: readonly ((inventory: Inventory) => readonly string[])[] = [
-  rowsAreKeyedByTheirId,
+  rowsAreKeyedAndOrderedByTheirId,
   namesAreUnique,
   membersAreUnique,
   hostsBelongToAMesh,
@@ -34,11 +34,15 @@ const INVARIANTS: readonly ((inventory: Inventory) => readonly string[])[] = [
   settingsAreKnown,
 ]
 
-function rowsAreKeyedByTheirId({ hosts, vms, datastores, disks, jobs, tokens }: Inventory): readonly string[] {
+function rowsAreKeyedAndOrderedByTheirId({ hosts, vms, datastores, disks, jobs, tokens }: Inventory): readonly string[] {
   const tables = { hosts, vms, datastores, disks, jobs, tokens }
-  return Object.entries(tables).flatMap(([table, rows]) =>
-    [...rows].filter(([key, row]) => key !== row.id).map(([key, row]) => `${table}: row ${row.id} stands under key ${key}`),
-  )
+  return Object.entries(tables).flatMap(([table, rows]) => {
+    const keys = [...rows.keys()]
+    return [
+      ...[...rows].filter(([key, row]) => key !== row.id).map(([key, row]) => `${table}: row ${row.id} stands under key ${key}`),
+      ...keys.filter((key, at) => key <= (keys[at - 1] ?? '')).map((key) => `${table}: row ${key} is out of order`),
+    ]
+  })
 }
 
 function namesAreUnique({ hosts, vms, datastores, disks }: Inventory): readonly string[] {
@@ -136,7 +140,9 @@ function jobsEndOnce({ jobs }: Inventory): readonly string[] {
   return [...jobs.values()].flatMap((job) => {
     const open = job.phase === 'waiting' || job.phase === 'working'
     if (open !== (job.endedAt === null)) return [`job ${job.id} is ${job.phase}, ended at ${job.endedAt}`]
-    return (job.phase === 'failed') === (job.error !== null) ? [] : [`job ${job.id} is ${job.phase} with error ${JSON.stringify(job.error)}`]
+    return (job.phase === 'failed') === (job.error !== null)
+      ? []
+      : [`job ${job.id} is ${job.phase} with error ${JSON.stringify(job.error)}`]
   })
 }
 
@@ -152,7 +158,9 @@ function eventsAreInOrder({ events, index }: Inventory): readonly string[] {
     const before = events[at - 1]
     if (event.index > index) return [`event ${event.type} is of entry ${event.index}, the state of ${index}`]
     if (before === undefined || before.index < event.index) return []
-    return before.index === event.index && before.ordinal < event.ordinal ? [] : [`event ${event.type} of entry ${event.index} is out of order`]
+    return before.index === event.index && before.ordinal < event.ordinal
+      ? []
+      : [`event ${event.type} of entry ${event.index} is out of order`]
   })
 }
 

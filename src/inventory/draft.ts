@@ -11,6 +11,7 @@ import {
   type TableChange,
   type Tables,
 } from './inventory.ts'
+import { compareText } from './view.ts'
 import { type Event, type Mesh, type RequestRecord, type Settings } from './model.ts'
 
 /** Where a command stands in the log. */
@@ -48,7 +49,7 @@ export class Draft {
     const tables: Tables = this.#state
     const before = tables[table].get(row.id)
     if (before !== undefined && canonicalJson(before) === canonicalJson(row)) return
-    const rows = new Map<IdRows[T]['id'], IdRows[T]>(tables[table]).set(row.id, row)
+    const rows = before === undefined ? inOrder([...tables[table].values(), row]) : new Map(tables[table]).set(row.id, row)
     this.#state = { ...this.#state, [table]: rows }
     this.#note(table, row.id, row)
   }
@@ -102,4 +103,13 @@ export class Draft {
     // The callers above pair each table with its own kind of row; the compiler cannot follow that through a generic key.
     this.#changes.set(`${table}/${key}`, change as TableChange)
   }
+}
+
+/**
+ * A table in the order of its ids. All tables are, whatever their history: a member that started from stored rows must meet the same order as
+ * one that saw each entry, or their answers differ (the order of reasons is enough) and with them their kept answers.
+ */
+export function inOrder<T extends { readonly id: string }>(rows: readonly T[]): ReadonlyMap<T['id'], T> {
+  const sorted = [...rows].sort((a, b) => compareText(a.id, b.id))
+  return new Map(sorted.map((row) => [row.id, row]))
 }

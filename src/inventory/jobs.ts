@@ -54,7 +54,6 @@ function endJob(draft: Draft, job: Job): void {
   draft.put('jobs', { ...job, endedAt: draft.at })
   const ended = [...draft.state.jobs.values()].filter(({ endedAt }) => endedAt !== null)
   if (ended.length <= ENDED_JOBS_KEPT) return
-  // By the jobs themselves, never by the order of the table: that differs between a member that restarted and one that did not.
   ended.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0) || compareText(a.id, b.id))
   for (const { id } of ended.slice(0, ended.length - ENDED_JOBS_KEPT)) draft.remove('jobs', id)
 }

@@ -1,8 +1,9 @@
 // The inventory as bytes: one value a row for the store, all rows together for a snapshot. Equal states give equal bytes.
 import { assert, BugError } from '../base/assert.ts'
-import { asFields, parseJson } from '../base/parse.ts'
+import { asCount, asFields, asList, asText, parseJson } from '../base/parse.ts'
 import { type Shape } from '../base/shape.ts'
 import { canonicalJson } from './canonical-json.ts'
+import { inOrder } from './draft.ts'
 import { eventKey, type Inventory, type Rows, type RowTable, type TableChange } from './inventory.ts'
 import { type Event } from './model.ts'
 import { ROW_SHAPES } from './row-shapes.ts'
@@ -55,15 +56,13 @@ export function decodeSnapshot(encoded: Uint8Array): Inventory {
     found['v'] === FORMAT_VERSION,
     `snapshot has format ${String(found['v'])}, this hostmesh reads ${FORMAT_VERSION}: upgrade this host`,
   )
-  const { index, rows } = found
-  assert(Number.isSafeInteger(index) && typeof index === 'number' && Array.isArray(rows), 'snapshot lacks its index or rows')
-  const changes = rows.map((pair: unknown) => {
-    assert(Array.isArray(pair) && pair.length === 2, 'a row of the snapshot is no pair')
-    const [key, row]: unknown[] = pair
-    assert(typeof key === 'string', 'a row of the snapshot has no key')
-    return parseRow(key, row)
-  })
-  return fromChanges(changes, index)
+  return fromChanges(
+    asList(found['rows'], 'snapshot.rows').map((pair, at) => {
+      const [key, row] = asList(pair, `snapshot.rows[${at}]`)
+      return parseRow(asText(key, `snapshot.rows[${at}][0]`), row)
+    }),
+    asCount(found['index'], 'snapshot.index'),
+  )
 }
 
 /** Key and row, sorted by key: the tables themselves are in the order of their history, which differs between members. */
@@ -90,19 +89,15 @@ function fromChanges(changes: readonly TableChange[], index: number): Inventory 
     mesh: rowsOf('mesh')[0] ?? null,
     settings: Object.fromEntries(changes.flatMap((one) => (one.table === 'settings' && one.row !== undefined ? [[one.key, one.row]] : []))),
     events: [...rowsOf('events')].sort((a, b) => a.index - b.index || a.ordinal - b.ordinal),
-    hosts: byId(rowsOf('hosts')),
-    vms: byId(rowsOf('vms')),
-    datastores: byId(rowsOf('datastores')),
-    disks: byId(rowsOf('disks')),
-    jobs: byId(rowsOf('jobs')),
-    tokens: byId(rowsOf('tokens')),
+    hosts: inOrder(rowsOf('hosts')),
+    vms: inOrder(rowsOf('vms')),
+    datastores: inOrder(rowsOf('datastores')),
+    disks: inOrder(rowsOf('disks')),
+    jobs: inOrder(rowsOf('jobs')),
+    tokens: inOrder(rowsOf('tokens')),
     // Their eviction goes by this order: it must be that of the log.
     requests: new Map([...rowsOf('requests')].sort((a, b) => a.index - b.index).map((row) => [row.key, row])),
   }
-}
-
-function byId<T extends { readonly id: string }>(rows: readonly T[]): ReadonlyMap<T['id'], T> {
-  return new Map(rows.map((row) => [row.id, row]))
 }
 
 function parseRow(path: string, row: unknown): TableChange {

@@ -7,7 +7,7 @@ import { backoffMs } from '../base/backoff.ts'
 import { sleep, type Clock } from '../base/clock.ts'
 import { deadline } from '../base/deadline.ts'
 import { emitter } from '../base/emitter.ts'
-import { errorText, OperationError } from '../base/errors.ts'
+import { errorText, hasCode, OperationError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
 import { PRIVATE_FILE, readTail } from '../system/files.ts'
@@ -86,28 +86,26 @@ export class WardenClient {
   }
 
   async #connect(): Promise<WardenLine> {
-    const first = await this.#findOrStart()
-    const hello = await first.hello()
-    if (hello.protocol === WARDEN_PROTOCOL && hello.version === this.#options.version) return first
-    const gone = await first.askToGo()
-    if (!gone && hello.protocol === WARDEN_PROTOCOL) return first
-    first.close()
+    const { version, log } = this.#options
+    const { line, hello } = await this.#findOrStart()
+    if (hello.protocol === WARDEN_PROTOCOL && hello.version === version) return line
+    const gone = await line.askToGo()
+    if (!gone && hello.protocol === WARDEN_PROTOCOL) return line
+    line.close()
     if (!gone) throw strangeWarden(hello)
-    this.#options.log.info({ from: hello.version, to: this.#options.version }, 'the warden is replaced, no guest runs')
-    const second = await this.#findOrStart()
-    await second.hello()
-    return second
+    log.info({ from: hello.version, to: version }, 'the warden is replaced, no guest runs')
+    return (await this.#findOrStart()).line
   }
 
   /** Tries to reach a warden, and starts one whenever none listens; starting it twice is harmless, the lock lets one live. */
-  async #findOrStart(): Promise<WardenLine> {
+  async #findOrStart(): Promise<Met> {
     const { clock, directory, random } = this.#options
     const limit = deadline(clock, APPEAR_LIMIT_MS, 'finding or starting the warden')
     let starting: WardenStart | undefined
     try {
       for (let attempt = 0; ; attempt += 1) {
-        const line = await connectWarden(join(directory, WARDEN_SOCKET), clock, () => this.#changes.emit())
-        if (line !== undefined) return line
+        const met = await this.#meet()
+        if (met !== undefined) return met
         if (starting?.state() === 'failed') throw new OperationError('failed', 'it ended right after its start')
         if (starting?.state() !== 'running') starting = await startWarden(this.#options)
         await sleep(clock, backoffMs(attempt, APPEAR_WAIT, random), limit.signal)
@@ -118,6 +116,25 @@ export class WardenClient {
       limit.done()
     }
   }
+
+  /** Undefined where none listens, or where one that does is about to end: nothing was asked of it yet. */
+  async #meet(): Promise<Met | undefined> {
+    const { clock, directory } = this.#options
+    const line = await connectWarden(join(directory, WARDEN_SOCKET), clock, () => this.#changes.emit())
+    if (line === undefined) return undefined
+    try {
+      return { line, hello: await line.hello() }
+    } catch (error) {
+      line.close()
+      if (hasCode(error, 'unreachable', 'conflict')) return undefined
+      throw error
+    }
+  }
+}
+
+interface Met {
+  readonly line: WardenLine
+  readonly hello: Hello
 }
 
 function strangeWarden(hello: Hello): OperationError {

@@ -49,13 +49,14 @@ export class WardenLine {
     return answer
   }
 
-  /** False when it stays, because guests run. */
+  /** False when it stays, because guests run. A line that breaks at that is its answer too. */
   async askToGo(): Promise<boolean> {
     try {
       await this.call({ kind: 'exit' })
       return true
     } catch (error) {
       if (hasCode(error, 'conflict')) return false
+      if (hasCode(error, 'unreachable')) return true
       throw error
     }
   }

@@ -1,6 +1,7 @@
 // What only real processes show: guests outlive their agent, die with their warden, and there is one warden.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { readdir, readFile, readlink, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { appendFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { realClock } from '../../src/base/clock.ts'
@@ -9,18 +10,20 @@ import { realRandom } from '../../src/base/random.ts'
 import { type VmId } from '../../src/base/ids.ts'
 import { startTicksOf } from '../../src/system/facts.ts'
 import { type Run, type StartSpec } from '../../src/vm/driver.ts'
+import { runKey } from '../../src/vm/run-rules.ts'
 import { WardenClient } from '../../src/vm/warden-client.ts'
-import { WARDEN_LEDGER, WARDEN_PROTOCOL } from '../../src/vm/warden-protocol.ts'
-import { SERIAL_GUEST_KEYS, SERIAL_GUEST_LINE } from '../fixture/guest/serial-guest.ts'
+import { WARDEN_LEDGER, WARDEN_MONITOR, WARDEN_PROTOCOL } from '../../src/vm/warden-protocol.ts'
+import { SERIAL_GUEST_KEYS, SERIAL_GUEST_LINE, serialGuestDisk } from '../fixture/guest/serial-guest.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
 import { waitFor } from '../lab/wait-for.ts'
 import { HOLDER_READY } from './driver-holder.ts'
 import { DRIVER_VERSION } from './open-driver.ts'
-import { QemuWorld } from './qemu-world.ts'
+import { DISK_BYTES, QemuWorld } from './qemu-world.ts'
 
 const never = new AbortController().signal
 const RUN: Run = { vm: 'web0000000000000' as VmId, epoch: { generation: 1, counter: 1 } }
 const NEXT: Run = { ...RUN, epoch: { generation: 1, counter: 2 } }
+const THIRD: Run = { vm: 'other00000000000' as VmId, epoch: { generation: 1, counter: 3 } }
 
 describe('an agent that is killed', () => {
   it('leaves its guests alone; the next one adopts the same process and reads on where the console was', async () => {
@@ -62,6 +65,42 @@ describe('the warden', () => {
     await world.until('the run is ended', async () => (await world.driver.list())[0]?.kind === 'ended')
     expect(await world.driver.list()).toMatchObject([{ kind: 'ended', intent: 'host-down' }])
     expect(await world.wardenPid()).not.toBe(warden)
+  })
+
+  it('kills what a former one left alive, and calls it ended no sooner than it is gone', async () => {
+    const world = await QemuWorld.open()
+    await world.driver.start(await world.spec(RUN), never)
+    await world.driver.end(RUN, 'off')
+    await letWardenGo(world)
+    // A process that outlived its warden, once noted with its pid and once not, and one of another name that must live.
+    const leftover = await sleeper(world, NEXT)
+    const unnoted = await sleeper(world, THIRD)
+    const stranger = await sleeper(world, THIRD, 'another')
+    const ledger = join(world.directory, 'vm', WARDEN_LEDGER)
+    const noted = { pid: leftover.pid, startTicks: await startTicksOf(leftover.pid ?? 0) }
+    const started = (run: Run) => ({ kind: 'start', ...run, at: 1, directory: runDirectory(world, run), bootId: bootId() })
+    const records = [started(NEXT), { kind: 'spawned', ...NEXT, at: 1, ...noted }, started(THIRD)]
+    await appendFile(ledger, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    await world.until('both runs are ended', async () => (await world.driver.list()).every(({ kind }) => kind === 'ended'))
+    expect(await world.driver.list()).toMatchObject([{ intent: 'off' }, { intent: 'host-down' }, { intent: 'host-down' }])
+    expect([await startTicksOf(leftover.pid ?? 0), await startTicksOf(unnoted.pid ?? 0)]).toEqual([undefined, undefined])
+    expect(await startTicksOf(stranger.pid ?? 0)).toBeGreaterThan(0)
+  })
+
+  it('looks for no leftovers of another boot: their pids mean other processes by now', async () => {
+    const world = await QemuWorld.open()
+    await world.driver.end(RUN, 'off')
+    await letWardenGo(world)
+    const innocent = await sleeper(world, NEXT)
+    const noted = { pid: innocent.pid, startTicks: await startTicksOf(innocent.pid ?? 0) }
+    const records = [
+      { kind: 'start', ...NEXT, at: 1, directory: runDirectory(world, NEXT), bootId: 'the boot before' },
+      { kind: 'spawned', ...NEXT, at: 1, ...noted },
+    ]
+    await appendFile(join(world.directory, 'vm', WARDEN_LEDGER), records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    const runs = await world.driver.list()
+    expect(runs).toMatchObject([{ intent: 'off' }, { intent: 'host-down', reasons: [{ message: 'the host was started anew' }] }])
+    expect(await startTicksOf(innocent.pid ?? 0)).toBe(noted.startTicks)
   })
 
   it('is one, however many agents look for it at once', async () => {
@@ -158,7 +197,12 @@ describe('a run', () => {
 
   it('runs with the memory, the processors and the disk that were asked for, on the older machine type too', async () => {
     const world = await QemuWorld.open()
-    await world.driver.start(await world.spec(RUN, { machineType: 'pc-i440fx-10.0', vcpus: 2, memoryMiB: 48 }), never)
+    const spec = await world.spec(RUN, { machineType: 'pc-i440fx-10.0', vcpus: 2, memoryMiB: 48 })
+    const [disk] = spec.disks
+    const content = serialGuestDisk(DISK_BYTES)
+    content.fill(0xff, 512, 1024)
+    await writeFile(disk?.path ?? '', content)
+    await world.driver.start(spec, never)
     await world.until('the guest prints', async () => (await world.consoleText(RUN)).includes(SERIAL_GUEST_LINE))
     await world.type(RUN, SERIAL_GUEST_KEYS.write)
     await world.until('the guest has written', async () => (await world.consoleText(RUN)).includes('W'))
@@ -167,6 +211,7 @@ describe('a run', () => {
       const [run] = await world.driver.list()
       return run?.kind === 'live' && run.status === 'powered-off'
     })
+    expect((await readFile(disk?.path ?? '')).subarray(512, 516)).toEqual(Buffer.alloc(4))
   })
 
   it('leaves nothing in its directory once it is forgotten', async () => {
@@ -180,6 +225,23 @@ describe('a run', () => {
     await waitFor('the directory is gone', async () => (await readdir(runs)).length === 0)
   })
 })
+
+function runDirectory(world: QemuWorld, run: Run): string {
+  return join(world.directory, 'vm', 'runs', runKey(run))
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+/** A process that works in a run's directory, like a QEMU whose monitor is there. */
+async function sleeper(world: QemuWorld, run: Run, monitor = WARDEN_MONITOR): Promise<ChildProcess> {
+  const cwd = runDirectory(world, run)
+  await mkdir(cwd, { recursive: true })
+  const child = spawn('sh', ['-c', 'sleep 600; true', monitor], { cwd, stdio: 'ignore' })
+  onTestFinished(() => killed(child))
+  return child
+}
 
 function client(directory: string): WardenClient {
   return new WardenClient({ directory, version: DRIVER_VERSION, clock: realClock, random: realRandom, log: silentLog })

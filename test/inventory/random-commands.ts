@@ -224,7 +224,14 @@ function meshCommand({ step, host }: Draw): Command | null {
     case 'host-set':
       return { kind, host, name: step.fits ? `h${other}` : `h${choice % 3}`, labels: { zone: choice % 2 === 0 ? null : 'a' } }
     case 'token-create':
-      return { kind, id: tokenId(`t${one}`), publicKey: 'key', role: choice === 0 ? 'witness' : 'host', uses: (choice % 3) + 1, expiresAt: START_AT + HOUR_MS * choice }
+      return {
+        kind,
+        id: tokenId(`t${one}`),
+        publicKey: 'key',
+        role: choice === 0 ? 'witness' : 'host',
+        uses: (choice % 3) + 1,
+        expiresAt: START_AT + HOUR_MS * choice,
+      }
     case 'token-revoke':
       return { kind, id: tokenId(`t${one}`) }
     case 'config-set': {
@@ -307,7 +314,9 @@ function runCommand({ step, inventory, openJob, host, vm: drawn }: Draw): Comman
     case 'vm-unplaceable':
       return { kind, leaderTerm: 1, vm, reasons: [{ code: 'memory', message: 'no room' }] }
     case 'vm-observed': {
-      const status = (['running', 'running', 'running', 'paused', 'starting', 'io-error', 'shutting-down', 'powered-off'] as const)[choice % 8]
+      const status = (['running', 'running', 'running', 'paused', 'starting', 'io-error', 'shutting-down', 'powered-off'] as const)[
+        choice % 8
+      ]
       return { kind, host: reporter, vm, epoch, status: status ?? 'running' }
     }
     case 'vm-stopped': {
@@ -326,4 +335,3 @@ function runCommand({ step, inventory, openJob, host, vm: drawn }: Draw): Comman
       throw new Error(`no command of kind ${kind} is drawn`)
   }
 }
-

@@ -5,8 +5,9 @@ import { seededRandom } from '../../src/base/random.ts'
 import { identityOf } from '../../src/mesh/identity.ts'
 import { type KnownAddresses, rememberedAddresses } from '../../src/mesh/known-addresses.ts'
 import { type Mesh, type MeshAlarm, type PeerEvent } from '../../src/mesh/mesh.ts'
-import { startFakeMesh } from '../fixture/fake-mesh.ts'
-import { type FakeHost, FakeNetwork } from '../fixture/fake-network.ts'
+import { type FakeConnection } from '../fixture/fake-connection.ts'
+import { connectHosts, startFakeMesh } from '../fixture/fake-mesh.ts'
+import { type FakeHost, type FakeMachine, FakeNetwork } from '../fixture/fake-network.ts'
 import { type MachineClock, manualClock, type ManualClock } from '../fixture/manual-clock.ts'
 
 export const MESH = 'm000000000000001' as MeshId
@@ -52,10 +53,30 @@ export class FakeWorld {
     return Promise.all(ids.map((id, index) => this.start(id, `198.18.0.${index + 1}:7400`)))
   }
 
-  async start(id: HostId, ...addresses: readonly string[]): Promise<Node> {
+  start(id: HostId, address: string): Promise<Node> {
+    return this.startMachine({ id, addresses: [address] })
+  }
+
+  /** One that belongs to nobody, to be introduced or not. */
+  async stranger(address: string): Promise<Node> {
+    const { hostId } = await identityOf(this.#random.bytes(32))
+    return this.start(hostId, address)
+  }
+
+  /** A connection without a mesh at its dialling end, as somebody else's program makes it. */
+  async bareConnection(to: Node, address: string): Promise<FakeConnection> {
+    const { hostId } = await identityOf(this.#random.bytes(32))
+    const host = this.network.machine({ id: hostId, addresses: [address], clock: this.clock.machine() })
+    const connection = connectHosts(host, to.host, present(to.host.machine.addresses[0], 'its address'))
+    await this.clock.drain()
+    return connection
+  }
+
+  async startMachine(machine: Omit<FakeMachine, 'clock'>): Promise<Node> {
     this.#boots += 1
+    const { id } = machine
     const clock = this.clock.machine()
-    const host = this.network.machine({ id, addresses, clock })
+    const host = this.network.machine({ ...machine, clock })
     const known = this.#known.get(id) ?? rememberedAddresses()
     this.#known.set(id, known)
     const mesh = await startFakeMesh({ host, random: this.#random, bootId: `boot-${this.#boots}`, topics: ['load'], known })

@@ -50,7 +50,9 @@ it.each(['', '{"a":', '[1]', '{"a":7}', 'null'])('start empty from a damaged fil
 it('that cannot be written are a warning, not a failure', async () => {
   const warnings: string[] = []
   const log = { ...silentLog, warn: (_facts: object, message: string) => void warnings.push(message) }
-  const known = await storedAddresses('/proc/none/peers.json', manualClock(), log)
+  const inTheWay = join(await temporaryDirectory(), 'file')
+  await writeFile(inTheWay, '')
+  const known = await storedAddresses(join(inTheWay, 'state', 'peers.json'), manualClock(), log)
   known.good(A, '198.18.0.1:7400')
   await known.stop()
   expect(warnings).toHaveLength(1)

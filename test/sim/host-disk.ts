@@ -22,6 +22,7 @@ const UNSYNCED_MS = 0.05
 export interface DiskWatch {
   /** A group of the Raft log, as it was handed over; `before` is what the log held until then. */
   onLogWrite(batch: LogBatch, before: MemoryLogState): void
+  onCompaction(): void
   /** A fault of this disk was told to the process: it may end of it. */
   onFault(): void
 }
@@ -76,6 +77,11 @@ export class HostDisk {
         logStore.write = (batch) => {
           this.#watch.onLogWrite(batch, log.current)
           return write(batch)
+        }
+        const compact = logStore.compact.bind(logStore)
+        logStore.compact = (meta) => {
+          this.#watch.onCompaction()
+          return compact(meta)
         }
         return { logStore, stateStore: openMemoryState(this.#state) }
       },

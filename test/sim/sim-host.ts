@@ -87,6 +87,7 @@ export class SimHost {
         world.trace.note(this.name, 'log', batch.entries.at(-1)?.index ?? 0)
         world.logWatch.logWritten(this, batch, before)
       },
+      onCompaction: () => world.trace.count('compactions'),
       onFault: () => {
         if (this.#life !== undefined) this.#life.diskFailed = true
       },

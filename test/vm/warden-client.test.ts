@@ -15,11 +15,14 @@ interface FakeWarden {
   readonly version?: string
   /** Requests that get no answer. */
   readonly silentOn?: readonly string[]
+  /** How many greetings break the line, or are refused, as by one that is about to end. */
+  readonly endingFor?: number
 }
 
-async function meet(warden: FakeWarden): Promise<{ client: WardenClient; server: LineServer; kinds(): string[] }> {
+async function meet(warden: FakeWarden): Promise<{ client: WardenClient; server: LineServer; readonly kinds: () => string[] }> {
   const directory = await temporaryDirectory()
-  const { protocol = WARDEN_PROTOCOL, version = '1.0.0', silentOn = [] } = warden
+  const { protocol = WARDEN_PROTOCOL, version = '1.0.0', silentOn = [], endingFor = 0 } = warden
+  let ending = endingFor
   const answers: Readonly<Record<string, object>> = {
     hello: { kind: 'hello', protocol, pid: 4711, version, bootId: 'b' },
     list: { kind: 'runs', runs: [] },
@@ -29,6 +32,12 @@ async function meet(warden: FakeWarden): Promise<{ client: WardenClient; server:
   }
   const answer = (line: string): string | undefined => {
     const { id, kind } = JSON.parse(line)
+    if (kind === 'hello' && ending > 0) {
+      ending -= 1
+      if (ending === 0) return `${JSON.stringify({ id, kind: 'error', code: 'conflict', message: 'on its way out' })}\n`
+      server.hangUp()
+      return undefined
+    }
     return silentOn.includes(kind) ? undefined : `${JSON.stringify({ id, ...answers[kind] })}\n`
   }
   const server = await lineServer({ path: join(directory, WARDEN_SOCKET), answer })
@@ -87,6 +96,13 @@ describe('a warden client', () => {
     expect(changes).toBe(1)
     expect(await client.call({ kind: 'list' })).toEqual({ kind: 'runs', runs: [] })
     expect(server.connections).toBe(2)
+  })
+
+  it('tries again where the warden it meets is about to end', async () => {
+    const { client, server, kinds } = await meet({ endingFor: 2 })
+    expect(await client.call({ kind: 'list' })).toEqual({ kind: 'runs', runs: [] })
+    expect(kinds()).toEqual(['hello', 'hello', 'hello', 'list'])
+    expect(server.connections).toBe(3)
   })
 
   it('hears notices', async () => {

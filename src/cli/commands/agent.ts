@@ -7,6 +7,7 @@ import { type CliContext } from '../context.ts'
 interface AgentFlags {
   readonly dataDir: string
   readonly listen: string
+  readonly name?: string
   readonly socket?: string
   readonly api?: string
 }
@@ -26,6 +27,13 @@ export const agent = buildCommand<AgentFlags, [], CliContext>({
         brief: 'Where it keeps its log, identity and sockets',
       },
       listen: { kind: 'parsed', parse: ipPort, placeholder: 'IP:PORT', brief: 'Where the other hosts reach it' },
+      name: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        placeholder: 'NAME',
+        brief: "Name of this host in the mesh (default: the machine's)",
+      },
       socket: {
         kind: 'parsed',
         parse: String,
@@ -42,12 +50,13 @@ export const agent = buildCommand<AgentFlags, [], CliContext>({
       },
     },
   },
-  func({ dataDir, listen, socket, api }) {
+  func({ dataDir, listen, name, socket, api }) {
     const here = import.meta.filename
     // The daemon stands beside the command line, as TypeScript in the checkout and as JavaScript in the package.
     const daemon = join(dirname(here), '..', '..', `daemon${extname(here)}`)
     const where = ['--data-dir', dataDir, '--listen', listen, '--socket', socket ?? socketOf(dataDir)]
-    this.io.become(process.execPath, [...process.execArgv, daemon, ...where, ...(api === undefined ? [] : ['--api', api])])
+    const more = Object.entries({ '--name': name, '--api': api }).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]))
+    this.io.become(process.execPath, [...process.execArgv, daemon, ...where, ...more])
   },
 })
 

@@ -1,9 +1,9 @@
 // `hostmesh version`: of this command, and of the agent that it would talk to.
 import { buildCommand } from '@stricli/core'
 import { within } from '../../base/deadline.ts'
+import { VERSION } from '../../version.ts'
 import { type CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
-import { packageVersion } from '../package-version.ts'
 import { clientFor, printJson } from '../show.ts'
 
 /** Whether an agent runs is beside the point here: nobody waits long for it. */
@@ -14,10 +14,9 @@ export const version = buildCommand<CommonFlags, [], CliContext>({
   parameters: { flags: commonFlags, aliases: commonAliases },
   async func(flags) {
     const { io } = this
-    const own = packageVersion()
     const agent = await agentVersion(this, flags)
-    if (flags.output === 'json') printJson(this, { version: own, agent })
-    else io.stdout.write(`hostmesh ${own}${agent === null ? '' : `, agent of ${agent.host} ${agent.version}`}\n`)
+    if (flags.output === 'json') printJson(this, { version: VERSION, agent })
+    else io.stdout.write(`hostmesh ${VERSION}${agent === null ? '' : `, agent of ${agent.host} ${agent.version}`}\n`)
   },
 })
 
