@@ -143,11 +143,17 @@ async function powerBack<M extends Machine>(stage: Stage, { returned, others, lo
   const vm = await stage.step(`${lost} was wanted on: it is started again`, () =>
     vmBecomes(returned, lost, ({ state, owner }) => state === 'running' && owner !== null && owner.epoch !== '1.1'),
   )
-  stage.claim(vm.owner?.epoch === '1.2', `${lost} runs on ${vm.owner?.host ?? 'no host'} in epoch ${vm.owner?.epoch ?? 'none'}: its second start`)
+  stage.claim(
+    vm.owner?.epoch === '1.2',
+    `${lost} runs on ${vm.owner?.host ?? 'no host'} in epoch ${vm.owner?.epoch ?? 'none'}: its second start`,
+  )
   const runner = [returned, ...others].find(({ name }) => name === vm.owner?.host) ?? returned
   await stage.step(`${lost} ticks from 1 on`, () => consoleSays(others[0] ?? returned, lost, bootsOf(runner === returned ? 2 : 1)))
   const starts = [returned, ...others].flatMap(startsNoted).filter((start) => start.startsWith(vm.id))
-  stage.claim(new Set(starts).size === starts.length, `the run ledgers hold no epoch twice: ${starts.map((start) => start.split(' ')[1]).join(', ')}`)
+  stage.claim(
+    new Set(starts).size === starts.length,
+    `the run ledgers hold no epoch twice: ${starts.map((start) => start.split(' ')[1]).join(', ')}`,
+  )
   const boots = (await consoleLog(returned, lost)).match(/guest: ready/g)?.length ?? 0
   stage.claim(boots <= 2, `its console shows ${boots} boots`)
   await stage.type(returned, ['vm', 'list'])

@@ -29,6 +29,8 @@ const PROBE_CODE = [
 ]
 const PROBE_STATUS = 0x21
 const SECTOR_BYTES = 512
+/** The firmware counts in cylinders: it boots from no disk that is smaller than one (500 KiB). */
+const DISK_BYTES = 1024 * 1024
 
 /** `kvm` only where a probe guest ran. Throws where the answer cannot be kept; never because KVM does not work. */
 export async function probeAccelerator(options: KvmProbeOptions): Promise<Accelerator> {
@@ -44,7 +46,7 @@ export async function guestRuns(options: Omit<KvmProbeOptions, 'file' | 'bootId'
   const folder = await mkdtemp(join(tmpdir(), 'hostmesh-probe-'))
   try {
     const image = join(folder, 'probe.img')
-    await writeFile(image, bootSector())
+    await writeFile(image, bootDisk())
     const disk = { driver: 'raw', 'node-name': 'probe', 'read-only': true, file: { driver: 'file', filename: image } }
     const args = [
       ...['-no-user-config', '-nodefaults', '-display', 'none', '-machine', 'q35', '-accel', accelerator, '-m', '16M'],
@@ -60,12 +62,12 @@ export async function guestRuns(options: Omit<KvmProbeOptions, 'file' | 'bootId'
   }
 }
 
-function bootSector(): Uint8Array {
-  const sector = new Uint8Array(SECTOR_BYTES)
-  sector.set(PROBE_CODE)
+function bootDisk(): Uint8Array {
+  const disk = new Uint8Array(DISK_BYTES)
+  disk.set(PROBE_CODE)
   // What the firmware looks for.
-  sector.set([0x55, 0xaa], SECTOR_BYTES - 2)
-  return sector
+  disk.set([0x55, 0xaa], SECTOR_BYTES - 2)
+  return disk
 }
 
 /** Undefined when nothing is kept of this boot, or not in a form that this version writes. */

@@ -6,7 +6,7 @@ import { type Answer } from '../../src/api/contract.ts'
 import { DISK_BOOT_LINE } from '../fixture/guest/boot-sector.ts'
 import { diskFile, kernelGuest, makeBootable } from '../lab/guests.ts'
 import { type Lab, labUnavailable } from '../lab/lab.ts'
-import { consoleLog, consoleSays, vmBecomes, vmOf } from '../lab/look.ts'
+import { bootsNow, consoleLog, consoleSays, vmBecomes, vmOf } from '../lab/look.ts'
 import { formMesh, type MeshHost, type MeshLab, startMeshLab } from '../lab/mesh-lab.ts'
 import { pause, waitFor } from '../lab/wait-for.ts'
 
@@ -64,12 +64,13 @@ describe.skipIf(unavailable !== undefined)(`through any host${unavailable === un
 
   it('a reboot boots the guest again in the same run, a stop and a start in the next', async () => {
     await h2.ok('vm', 'reboot', 'web')
-    await consoleSays(h1, 'web', /(guest: ready[^]*){2}tick 1\r\n/)
+    await bootsNow(h1, 'web')
     expect((await vmOf(h3, 'web')).owner?.epoch).toBe('1.1')
     await h3.ok('vm', 'stop', 'web')
     expect(await statesOf('web')).toEqual(['off', 'off', 'off'])
     await h1.ok('vm', 'start', 'web')
     expect(await vmOf(h2, 'web')).toMatchObject({ state: 'running', owner: { epoch: '1.2' } })
+    await bootsNow(h1, 'web')
   })
 
   it('a guest that powers itself off is off and stays off', async () => {
@@ -136,7 +137,6 @@ describe.skipIf(unavailable !== undefined)(`through any host${unavailable === un
     expect(await consoleLog(h2, 'web')).toMatch(/power button\r\n(?!tick)/)
     await h2.ok('vm', 'delete', 'web')
     for (const each of lab.hosts) expect(await each.json<Vms>('vm', 'list')).toEqual([])
-    expect(host).toMatch(/^h[123]$/)
   })
 
   const statesOf = (vm: string): Promise<string[]> => Promise.all([h1, h2, h3].map(async (host) => (await vmOf(host, vm)).state))

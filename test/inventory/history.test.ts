@@ -94,8 +94,8 @@ describe('every history', () => {
 
   it('changes nothing but the event log and the kept answers when it refuses', () => {
     everyHistory((steps) => {
-      for (const { before, inventory, result } of steps) {
-        if (result.kind !== 'done') expect(withoutMemory(inventory)).toEqual(withoutMemory(before))
+      for (const { before, inventory } of steps.filter(({ result }) => result.kind !== 'done')) {
+        expect(withoutMemory(inventory)).toEqual(withoutMemory(before))
       }
     })
   })

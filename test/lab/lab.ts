@@ -113,9 +113,8 @@ export class LabHost implements Machine {
     })
     const ended = outcomeOf(child)
     const pid = await firstNumber(child, ended)
-    const signal = async (wanted: NodeJS.Signals): Promise<void> => {
-      await this.exec(['sh', '-c', `kill -${wanted.replace('SIG', '')} ${pid}`])
-    }
+    // From outside, without a process in between: whoever measures what a kill does knows its moment.
+    const signal = async (wanted: NodeJS.Signals): Promise<void> => void process.kill(commandOf(child), wanted)
     return { pid, logFile, ended, signal }
   }
 
@@ -183,6 +182,12 @@ export class LabHost implements Machine {
 
 function nameOf(host: LabHost | 'ALL'): string {
   return host === 'ALL' ? host : host.name
+}
+
+/** The command's pid as this machine numbers it: nsenter has to fork to get into the host's process ids, and waits for it. */
+function commandOf({ pid = 0 }: ChildProcess): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+  return children === '' ? pid : Number(children.split(' ')[0])
 }
 
 /** The first line of the child's output, which has to be a number. */

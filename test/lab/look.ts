@@ -42,6 +42,17 @@ export function consoleSays<M extends Machine>(host: MeshHost<M>, vm: string, pa
   return waitFor(`${pattern.source} on the console of ${vm}, through ${host.name}`, look, { limitMs: GUEST_MS, everyMs: 200 })
 }
 
+/** The same for what it says from now on: after a boot that was asked for, say. */
+export async function consoleSaysNext<M extends Machine>(host: MeshHost<M>, vm: string, pattern: RegExp): Promise<void> {
+  const { length } = await consoleLog(host, vm)
+  await consoleSays(host, vm, new RegExp(`^[^]{${length}}[^]*${pattern.source}`))
+}
+
+/** A guest that has just been started, or is about to boot, is up: its last boot is a new one, and it ticks. */
+export function bootsNow<M extends Machine>(host: MeshHost<M>, vm: string): Promise<void> {
+  return consoleSaysNext(host, vm, /guest: ready[^]*tick 1\r\n/)
+}
+
 export async function statusOf<M extends Machine>({ api }: MeshHost<M>): Promise<Answer<'status'>> {
   return (await api.call('status', {}, { signal: AbortSignal.timeout(LOOK_MS) })).answer
 }
@@ -68,6 +79,12 @@ export function leadership<M extends Machine>(hosts: readonly MeshHost<M>[]): Pr
     return leader !== undefined && new Set(said).size === 1 && { leader, others: hosts.filter((host) => host !== leader) }
   }
   return waitFor('a leader that all hosts know', look, { limitMs: 60_000, everyMs: 50 })
+}
+
+/** The guests whose QEMU runs on this host, by name, with its pid. */
+export async function guestPids<M extends Machine>({ host }: MeshHost<M>): Promise<ReadonlyMap<string, number>> {
+  const { stdout } = await host.exec(['pgrep', '-a', 'qemu-system'])
+  return new Map([...stdout.matchAll(/^(\d+) .*? guest=([^,]+),/gm)].map(([, pid, name = '']) => [name, Number(pid)]))
 }
 
 /** The starts that a host's run ledger holds, as `VM epoch`. */

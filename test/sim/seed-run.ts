@@ -1,8 +1,9 @@
 // One seed from its founding to its end: a mesh, faults and people for a while, then everything mended and progress demanded.
+import { present } from '../../src/base/assert.ts'
 import { errorText } from '../../src/base/errors.ts'
 import { type DatastoreId, type RequestKey } from '../../src/base/ids.ts'
 import { Administrator } from './administrator.ts'
-import { foundMesh } from './founding.ts'
+import { initialise, join, powerOn, quorumGrows } from './founding.ts'
 import { Nemesis } from './nemesis.ts'
 import { demandProgress } from './progress.ts'
 import { type Counts, type LineSink } from './trace.ts'
@@ -50,9 +51,16 @@ export async function runSeed(options: SeedOptions): Promise<SeedReport> {
 async function live(world: World, weather: Weather, faultsMs: number): Promise<void> {
   const nemesis = new Nemesis(world, weather)
   const workload = new Workload(world, weather)
-  await foundMesh(world)
+  const [founder, ...others] = [...world.hosts.values()]
+  await powerOn(world, [...world.hosts.values()])
+  await initialise(world, present(founder, 'first host'))
   await addDatastore(world)
-  nemesis.start()
+  if (weather.early) nemesis.start()
+  for (const host of others) await join(world, host)
+  if (!weather.early) {
+    await quorumGrows(world)
+    nemesis.start()
+  }
   workload.start()
   await world.run(faultsMs)
   workload.stop()

@@ -38,7 +38,7 @@ describe('an atomic write', () => {
     const path = join(await temporaryDirectory(), 'state')
     await writeAtomic(path, 'old')
     await mkdir(join(`${path}.new`, 'in-the-way'), { recursive: true })
-    await expect(writeAtomic(path, 'new')).rejects.toThrow()
+    await expect(writeAtomic(path, 'new')).rejects.toThrow(/\.new/)
     expect(await readFile(path, 'utf8')).toBe('old')
   })
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { realClock } from '../../src/base/clock.ts'
 import { lastLines, runProgram, type ProgramCall } from '../../src/system/run-program.ts'
 import { startTicksOf } from '../../src/system/facts.ts'
+import { errorOf } from '../fixture/error-of.ts'
 import { manualClock } from '../fixture/manual-clock.ts'
 import { waitFor } from '../lab/wait-for.ts'
 
@@ -55,9 +56,9 @@ describe('a program', () => {
   it('is killed at its limit, and gone by the time that anybody hears of it', async () => {
     const clock = manualClock()
     const running = runProgram(call('sh', ['-c', 'echo $$ >&2; exec sleep 600'], { clock, timeoutMs: 5_000 }))
-    const rejected = expect(running).rejects.toMatchObject({ code: 'timeout', message: expect.stringContaining('sh -c') })
+    const error = errorOf(running)
     await clock.run(5_000)
-    await rejected
+    expect(await error).toMatchObject({ code: 'timeout', message: expect.stringContaining('sh -c') })
   })
 
   it('is killed when its caller gives up, and never started for one that gave up before', async () => {

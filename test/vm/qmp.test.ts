@@ -2,6 +2,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { realClock } from '../../src/base/clock.ts'
 import { connectQmp, type Qmp } from '../../src/vm/qmp.ts'
+import { errorOf } from '../fixture/error-of.ts'
 import { manualClock } from '../fixture/manual-clock.ts'
 import { lineServer, type LineServer } from '../fixture/line-server.ts'
 import { waitFor } from '../lab/wait-for.ts'
@@ -88,9 +89,9 @@ describe('a QMP client', () => {
     const qmp = await connectQmp({ path: server.path, clock, timeoutMs: 5_000 })
     onTestFinished(() => qmp.close())
     const slow = qmp.execute('slow', {}, { timeoutMs: 100 })
-    const rejected = expect(slow).rejects.toMatchObject({ code: 'timeout', message: expect.stringContaining('slow') })
+    const error = errorOf(slow)
     await clock.run(100)
-    await rejected
+    expect(await error).toMatchObject({ code: 'timeout', message: expect.stringContaining('slow') })
     server.send('{"return": "late", "id": 2}\r\n')
     expect(await qmp.execute('next')).toEqual({ ran: 'next' })
   })
@@ -155,9 +156,9 @@ describe('a broken connection', () => {
     const clock = manualClock()
     const mute = await lineServer()
     const attempt = connectQmp({ path: mute.path, clock, timeoutMs: 1_000 })
-    const rejected = expect(attempt).rejects.toMatchObject({ code: 'timeout' })
+    const error = errorOf(attempt)
     await waitFor('the client is there', () => mute.connections === 1)
     await clock.run(1_000)
-    await rejected
+    expect(await error).toMatchObject({ code: 'timeout' })
   })
 })

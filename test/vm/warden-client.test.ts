@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { realClock } from '../../src/base/clock.ts'
+import { type VmId } from '../../src/base/ids.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { WardenClient } from '../../src/vm/warden-client.ts'
@@ -46,7 +47,7 @@ async function meet(warden: FakeWarden): Promise<{ client: WardenClient; server:
   return { client, server, kinds: () => server.received.map((line) => JSON.parse(line).kind) }
 }
 
-const forget = { kind: 'forget', vm: 'web', epoch: { generation: 1, counter: 1 } } as never
+const RUN = { vm: 'web' as VmId, epoch: { generation: 1, counter: 1 } }
 
 describe('a warden client', () => {
   it('greets, then asks; many calls share one line', async () => {
@@ -62,7 +63,7 @@ describe('a warden client', () => {
 
   it("hands on the warden's refusal with its code", async () => {
     const { client } = await meet({})
-    await expect(client.call(forget)).rejects.toMatchObject({ code: 'conflict', message: 'it is live' })
+    await expect(client.call({ kind: 'forget', ...RUN })).rejects.toMatchObject({ code: 'conflict', message: 'it is live' })
   })
 
   it('works with a warden of another version, because guests run under it', async () => {
@@ -89,7 +90,7 @@ describe('a warden client', () => {
       changes += 1
     })
     await client.call({ kind: 'list' })
-    const waiting = client.call({ ...(forget as object), kind: 'end', intent: 'off', words: '' } as never)
+    const waiting = client.call({ kind: 'end', ...RUN, intent: 'off', words: '' })
     await waitFor('the call arrives', () => server.received.length === 3)
     server.hangUp()
     await expect(waiting).rejects.toMatchObject({ code: 'unreachable' })
