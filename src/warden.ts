@@ -186,7 +186,10 @@ class Warden {
   }
 
   #withinEndLimit(run: Run, ending: Promise<void>): Promise<void> {
-    return within(this.#clock, END_LIMIT_MS, `the end of QEMU for run ${runKey(run)} (it may wait for a disk)`, () => ending)
+    return within(
+      { clock: this.#clock, ms: END_LIMIT_MS, what: `the end of QEMU for run ${runKey(run)} (it may wait for a disk)` },
+      () => ending,
+    )
   }
 
   async #process(run: Run): Promise<QemuProcess> {

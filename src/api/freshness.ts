@@ -24,7 +24,7 @@ export async function readOrStale(source: Source, signal: AbortSignal): Promise<
   assertMember(source)
   const { clock, cluster } = source
   try {
-    const inventory = await within(clock, READ_MS, 'reading the inventory', (limited) => cluster.read(limited), signal)
+    const inventory = await within({ clock, ms: READ_MS, what: 'reading the inventory', signal }, (limited) => cluster.read(limited))
     return { inventory, stale: null }
   } catch (error) {
     signal.throwIfAborted()

@@ -83,7 +83,7 @@ function propose({ context, signal }: Request<WriteName>, plan: Plan, { key, rea
   const { clock, cluster } = context
   const options = { actor: actorOf(context), reason, requestKey: key }
   const work = (limited: AbortSignal): Promise<CommandResult> => cluster.propose(plan.command, { ...options, signal: limited })
-  return within(clock, PROPOSE_MS, `to ${plan.what}`, work, signal)
+  return within({ clock, ms: PROPOSE_MS, what: `to ${plan.what}`, signal }, work)
 }
 
 function answerOf(plan: Plan | null, result: CommandResult): WriteAnswer {

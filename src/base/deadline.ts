@@ -24,15 +24,17 @@ export function deadline(clock: Clock, ms: number, what: string, parent?: AbortS
   }
 }
 
-/** Runs `work` with a signal that ends after `ms`; rejects with `timeout` then, even where `work` ignores the signal. */
-export async function within<T>(
-  clock: Clock,
-  ms: number,
-  what: string,
-  work: (signal: AbortSignal) => Promise<T>,
-  parent?: AbortSignal,
-): Promise<T> {
-  const limit = deadline(clock, ms, what, parent)
+/** How long a piece of work may take, what it is called when that was too long, and who else may end it. */
+export interface Limit {
+  readonly clock: Clock
+  readonly ms: number
+  readonly what: string
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Runs `work` with a signal that ends after `limit.ms`; rejects with `timeout` then, even where `work` ignores the signal. */
+export async function within<T>({ clock, ms, what, signal }: Limit, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const limit = deadline(clock, ms, what, signal)
   try {
     return await abortable(work(limit.signal), limit.signal)
   } finally {

@@ -26,7 +26,9 @@ export function objectName(kind: Kind, placeholder: string, brief: string): Type
 async function liveNames({ io }: CliContext, kind: Kind): Promise<readonly string[]> {
   try {
     const client = apiClient(targetOf({}, io.env), io.clock)
-    const { answer } = await within(io.clock, COMPLETION_MS, 'names', (signal) => client.call('names', { query: { kind } }, { signal }))
+    const { answer } = await within({ clock: io.clock, ms: COMPLETION_MS, what: 'names' }, (signal) =>
+      client.call('names', { query: { kind } }, { signal }),
+    )
     return answer.names
   } catch {
     return []

@@ -32,7 +32,9 @@ export async function ask<N extends Names<'read' | 'local'>>(
 ): Promise<Reply<N>> {
   const client = clientFor(context, flags)
   const ms = (flags.timeout ?? READ_TIMEOUT_S) * 1000
-  const reply = await within(context.io.clock, ms, 'the answer of the agent', (signal) => client.call(route, input, { signal }))
+  const reply = await within({ clock: context.io.clock, ms, what: 'the answer of the agent' }, (signal) =>
+    client.call(route, input, { signal }),
+  )
   if (reply.stale !== null) markStale(context, flags, reply.stale.ageMs)
   return reply
 }

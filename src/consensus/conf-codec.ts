@@ -13,7 +13,8 @@ const STEP_BYTES = 9
 /** Throws OperationError `usage` for more than 65,535 steps. */
 export function encodeConfChange(change: ConfChange): Uint8Array {
   if (change.transition === 'auto' && change.changes.length === 0 && change.context.length === 0) return new Uint8Array(0)
-  if (change.changes.length > 0xffff) throw new OperationError('usage', `configuration change has ${change.changes.length} steps, 65535 at most`)
+  if (change.changes.length > 0xffff)
+    throw new OperationError('usage', `configuration change has ${change.changes.length} steps, 65535 at most`)
   const bytes = new Uint8Array(HEAD_BYTES + change.changes.length * STEP_BYTES + change.context.length)
   const view = new DataView(bytes.buffer)
   view.setUint8(0, VERSION)

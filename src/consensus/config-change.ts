@@ -47,7 +47,8 @@ function simple(conf: ConfState, change: ConfChange): ChangedConf {
   if (isJoint(conf)) return invalid('a simple change within a joint configuration')
   const draft = toDraft(conf)
   for (const step of change.changes) applyStep(draft, step)
-  const changed = [...draft.voters].filter((id) => !conf.voters.includes(id)).length + conf.voters.filter((id) => !draft.voters.has(id)).length
+  const changed =
+    [...draft.voters].filter((id) => !conf.voters.includes(id)).length + conf.voters.filter((id) => !draft.voters.has(id)).length
   if (changed > 1) return invalid(`${changed} voters changed without joint consensus`)
   return finish(draft)
 }

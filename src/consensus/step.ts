@@ -66,7 +66,7 @@ function dispatch(core: Core, message: Message): void {
       requestRead(core, message)
       break
     case 'read-index-response':
-      if (core.role === 'follower') core.readStates.push({ requestId: message.requestId, index: message.index })
+      core.readStates.push({ requestId: message.requestId, index: message.index })
       break
     case 'transfer-leader':
       requestTransfer(core, message.target)

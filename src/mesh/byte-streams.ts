@@ -37,30 +37,26 @@ export class ByteStreams {
     const { clock, bulk } = this.#options
     const payload = packBody([purpose, header])
     const what = `opening a stream for ${purpose} to ${host}`
-    return within(
-      clock,
-      deadlineMs,
-      what,
-      async (limit) => {
-        const stream = await bulk.open('bytes', host, limit)
-        try {
-          stream.send(FRAME.open, payload, 'normal')
-          readWelcome(await stream.next(limit))
-          readOpened(await stream.next(limit))
-          return new FramedBytes(host, stream)
-        } catch (error) {
-          stream.abort('it was not opened')
-          throw error
-        }
-      },
-      signal,
-    )
+    return within({ clock, ms: deadlineMs, what, signal }, async (limit) => {
+      const stream = await bulk.open('bytes', host, limit)
+      try {
+        stream.send(FRAME.open, payload, 'normal')
+        readWelcome(await stream.next(limit))
+        readOpened(await stream.next(limit))
+        return new FramedBytes(host, stream)
+      } catch (error) {
+        stream.abort('it was not opened')
+        throw error
+      }
+    })
   }
 
   /** A peer opened a stream; its hello was accepted. Never rejects but for a bug. */
   async serve(host: HostId, stream: FrameStream): Promise<void> {
     try {
-      const frame = await within(this.#options.clock, GREETING_MS, `the header of a stream of ${host}`, (signal) => stream.next(signal))
+      const frame = await within({ clock: this.#options.clock, ms: GREETING_MS, what: `the header of a stream of ${host}` }, (signal) =>
+        stream.next(signal),
+      )
       const [purpose, header] = readOpen(frame)
       const handler = this.#handlers.get(purpose)
       if (handler === undefined) throw new OperationError('not-found', `this host has no streams for ${purpose}`, { data: { purpose } })

@@ -116,23 +116,17 @@ export class JoinGate {
     const { self, clock, random } = this.#options
     const gone = new AbortController()
     stream.onClose((cause) => gone.abort(new OperationError('unreachable', cause ?? 'the joiner ended the stream')))
-    return within(
-      clock,
-      STRANGER_MS,
-      `the join of ${joiner}`,
-      async (signal) => {
-        const ask = parseAsk(await payloadOf(stream, FRAME.joinAsk, signal))
-        this.#checkAsk(ask)
-        const nonce = random.bytes(NONCE_BYTES)
-        stream.send(FRAME.joinNonce, nonce, 'urgent')
-        const proof = parseProof(await payloadOf(stream, FRAME.joinProof, signal))
-        const { meshId, tokenId } = ask
-        const request: JoinRequest = { ...proof, meshId, tokenId, inviter: self, joiner, nonce: Buffer.from(nonce).toString('base64url') }
-        assert(this.#handler !== undefined, 'the join gate is open and nobody handles joins')
-        return { kind: 'accepted', reply: await this.#handler(request, signal) }
-      },
-      gone.signal,
-    )
+    return within({ clock, ms: STRANGER_MS, what: `the join of ${joiner}`, signal: gone.signal }, async (signal) => {
+      const ask = parseAsk(await payloadOf(stream, FRAME.joinAsk, signal))
+      this.#checkAsk(ask)
+      const nonce = random.bytes(NONCE_BYTES)
+      stream.send(FRAME.joinNonce, nonce, 'urgent')
+      const proof = parseProof(await payloadOf(stream, FRAME.joinProof, signal))
+      const { meshId, tokenId } = ask
+      const request: JoinRequest = { ...proof, meshId, tokenId, inviter: self, joiner, nonce: Buffer.from(nonce).toString('base64url') }
+      assert(this.#handler !== undefined, 'the join gate is open and nobody handles joins')
+      return { kind: 'accepted', reply: await this.#handler(request, signal) }
+    })
   }
 
   #checkAsk({ protocol, meshId }: JoinAsk): void {

@@ -21,7 +21,9 @@ export interface JoinerOptions {
 
 /** Asks one inviter after the other until the leader answered. See Mesh.join for the errors. */
 export async function joinMesh(joiner: JoinerOptions, token: JoinToken, offer: JoinOffer, options: RequestOptions): Promise<unknown> {
-  return within(joiner.clock, options.deadlineMs, 'joining the mesh', (signal) => askInviters(joiner, token, offer, signal), options.signal)
+  return within({ clock: joiner.clock, ms: options.deadlineMs, what: 'joining the mesh', signal: options.signal }, (signal) =>
+    askInviters(joiner, token, offer, signal),
+  )
 }
 
 async function askInviters(joiner: JoinerOptions, token: JoinToken, offer: JoinOffer, signal: AbortSignal): Promise<unknown> {
@@ -51,19 +53,15 @@ interface Attempt {
 
 async function ask({ joiner, token, offer, host, address }: Attempt, signal: AbortSignal): Promise<unknown> {
   const { clock, self, dial } = joiner
-  const connection = await within(clock, ADDRESS_MS, `dialling ${address}`, (limit) => dial(host, address, limit), signal)
+  const connection = await within({ clock, ms: ADDRESS_MS, what: `dialling ${address}`, signal }, (limit) => dial(host, address, limit))
   try {
     const stream = new FrameStream(await connection.openStream('join', signal), {
       clock,
       maxFrameBytes: MAX_JOIN_FRAME_BYTES,
       maxWaitingBytes: MAX_JOIN_FRAME_BYTES,
     })
-    return await within(
-      clock,
-      STRANGER_MS,
-      `the join through ${address}`,
-      (limit) => converse({ stream, self, token, offer, host }, limit),
-      signal,
+    return await within({ clock, ms: STRANGER_MS, what: `the join through ${address}`, signal }, (limit) =>
+      converse({ stream, self, token, offer, host }, limit),
     )
   } finally {
     connection.close()

@@ -91,7 +91,7 @@ export class Link {
     const closed = new Promise<'closed'>((resolve) => this.stream.onClose(() => resolve('closed')))
     this.stream.send(FRAME.probe, nonce, 'urgent')
     try {
-      const first = await within(this.#options.clock, limitMs, 'probing a peer', (signal) =>
+      const first = await within({ clock: this.#options.clock, ms: limitMs, what: 'probing a peer' }, (signal) =>
         abortable(Promise.race([answered.then(() => 'answered' as const), closed]), signal),
       )
       return first === 'answered'

@@ -85,7 +85,9 @@ export class Links {
   /** Makes a link over a connection that this host dialled. Rejects with `refused`, `unreachable` or `timeout`; the connection is gone then. */
   async open(connection: WireConnection, signal: AbortSignal): Promise<void> {
     try {
-      await within(this.#options.clock, GREETING_MS, `greeting ${connection.host}`, (limit) => this.#open(connection, limit), signal)
+      await within({ clock: this.#options.clock, ms: GREETING_MS, what: `greeting ${connection.host}`, signal }, (limit) =>
+        this.#open(connection, limit),
+      )
     } catch (error) {
       connection.abort(errorText(error))
       throw error
@@ -98,7 +100,9 @@ export class Links {
     const stream = this.#frames(wire)
     const { host, address } = connection
     try {
-      const refusal = await within(clock, GREETING_MS, `the greeting of ${host}`, (limit) => this.#accept(stream, connection, limit))
+      const refusal = await within({ clock, ms: GREETING_MS, what: `the greeting of ${host}` }, (limit) =>
+        this.#accept(stream, connection, limit),
+      )
       if (refusal === undefined) return
       log.warn({ host, address, reason: refusal.message }, 'peer refused')
       if (refusal.code !== 'cloned-identity') alarms.raise({ kind: 'refused', host, address, reason: refusal.message })

@@ -77,7 +77,7 @@ export class Mailbox {
     const { clock, bulk, log } = this.#options
     const mailing: Mailing = { stream: undefined, waiting: [], waitingBytes: 0 }
     this.#mailings.set(host, mailing)
-    within(clock, OPEN_MS, `a stream for large frames to ${host}`, (signal) => bulk.open('mail', host, signal)).then(
+    within({ clock, ms: OPEN_MS, what: `a stream for large frames to ${host}` }, (signal) => bulk.open('mail', host, signal)).then(
       (stream) => this.#attach(host, mailing, stream),
       (error: unknown) => {
         log.info({ host, error: errorText(error), dropped: mailing.waiting.length }, 'large frames dropped')

@@ -94,7 +94,7 @@ export class Rpc {
     const existing = this.#channels.get(host)
     if (existing !== undefined && existing.link === link) return existing
     const { clock, open } = this.#options
-    const opening = within(clock, OPEN_MS, `a stream for requests to ${host}`, (signal) => open(host, signal))
+    const opening = within({ clock, ms: OPEN_MS, what: `a stream for requests to ${host}` }, (signal) => open(host, signal))
     const channel: Channel = { link, opening, stream: undefined, waiting: new Map(), nextId: 1 }
     this.#channels.set(host, channel)
     if (existing !== undefined) closeIfIdle(existing)

@@ -56,7 +56,7 @@ export class SideStreams {
     const { host } = connection
     const stream = this.#frames(kind, wire)
     try {
-      const theirs = await within(clock, GREETING_MS, `the greeting of ${host}`, (signal) => readHello(stream, signal))
+      const theirs = await within({ clock, ms: GREETING_MS, what: `the greeting of ${host}` }, (signal) => readHello(stream, signal))
       const mine = this.#options.hello()
       const refusal = this.#judge(mine, theirs, host)
       if (mine === undefined || refusal !== undefined) {

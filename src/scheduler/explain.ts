@@ -27,7 +27,8 @@ export function whyThere(ranking: readonly Ranked[]): readonly string[] {
   const [best, second] = ranking
   if (best === undefined) return []
   const figures = best.score.parts.map(({ text }) => text).filter((text) => text !== '')
-  const compared = second === undefined ? 'the only host that may take it' : `best of ${ranking.length} hosts: ${grade(best)} before ${grade(second)}`
+  const compared =
+    second === undefined ? 'the only host that may take it' : `best of ${ranking.length} hosts: ${grade(best)} before ${grade(second)}`
   return [compared, ...figures]
 }
 

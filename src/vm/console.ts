@@ -61,7 +61,7 @@ export class Consoles {
     // An onlooker from now on: while this one waits, the others may leave.
     const stream = shared.join()
     try {
-      await within(this.#options.clock, CONNECT_LIMIT_MS, `connecting to the console of ${key}`, () => connected)
+      await within({ clock: this.#options.clock, ms: CONNECT_LIMIT_MS, what: `connecting to the console of ${key}` }, () => connected)
       return stream
     } catch (error) {
       stream.close()

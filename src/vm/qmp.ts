@@ -55,7 +55,7 @@ export async function connectQmp(options: QmpOptions): Promise<Qmp> {
   const { path, clock, timeoutMs } = options
   const client = new QmpClient(connect({ path }), path, clock)
   try {
-    await within(clock, timeoutMs, `connecting to QEMU at ${path}`, () => client.negotiate(), options.signal)
+    await within({ clock, ms: timeoutMs, what: `connecting to QEMU at ${path}`, signal: options.signal }, () => client.negotiate())
     return client
   } catch (error) {
     client.close()

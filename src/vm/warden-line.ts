@@ -38,7 +38,9 @@ export class WardenLine {
   /** The warden's answer; its errors, `unreachable` and `timeout` as of WardenClient.call. */
   async call(call: WardenCall, signal?: AbortSignal): Promise<WardenAnswer> {
     const limitMs = call.kind === 'start' || call.kind === 'end' ? LONG_CALL_LIMIT_MS : CALL_LIMIT_MS
-    const answer = await within(this.#clock, limitMs, `the warden's answer to ${call.kind}`, () => this.#send(call), signal)
+    const answer = await within({ clock: this.#clock, ms: limitMs, what: `the warden's answer to ${call.kind}`, signal }, () =>
+      this.#send(call),
+    )
     if (answer.kind === 'error') throw new OperationError(answer.code, answer.message)
     return answer
   }

@@ -164,12 +164,12 @@ describe('a follower that needs what is compacted', () => {
   const conf = confOf([1, 2, 3])
 
   /** Leader with entries 1 to 5, the first four compacted; 2 has it all, 3 nothing. */
-  function compacted(options: { snapshot?: () => ReturnType<typeof snapshotAt> | undefined; active?: boolean } = {}): Member {
+  function compacted(options: { snapshot?: () => ReturnType<typeof snapshotAt> | undefined } = {}): Member {
     const leader = new Member({ terms: [1, 1, 1, 1], config: { snapshot: options.snapshot ?? (() => snapshotAt(4, 1, conf)) } })
     leader.becomeLeader()
     leader.acknowledge(2, 5)
     leader.raft.compacted({ index: 4 })
-    if (options.active !== false) beatAnswer(leader, 3)
+    beatAnswer(leader, 3)
     return leader
   }
 
@@ -200,7 +200,7 @@ describe('a follower that needs what is compacted', () => {
     const leader = compacted()
     leader.step(rejection)
     leader.raft.reportSnapshot(3, true)
-    expect(leader.drain()).toEqual([])
+    expect(to(3, propose(leader, 'a'))).toEqual([])
     expect(to(3, beatAnswer(leader, 3))).toMatchObject([{ index: 4 }])
   })
 
@@ -208,7 +208,7 @@ describe('a follower that needs what is compacted', () => {
     const leader = compacted()
     leader.step(rejection)
     leader.raft.reportSnapshot(3, false)
-    expect(leader.drain()).toEqual([])
+    expect(only(propose(leader, 'a'), 'snapshot')).toEqual([])
     expect(the(beatAnswer(leader, 3), 'snapshot').to).toBe(3)
   })
 
@@ -218,12 +218,18 @@ describe('a follower that needs what is compacted', () => {
     expect(leader.raft.status().progress.get(2)?.state).toBe('replicate')
   })
 
-  test('gets none before it was heard of, and none that does not exist yet', () => {
-    const silent = new Member({ terms: [1, 1], config: { snapshot: () => snapshotAt(2, 1, conf) } })
-    silent.becomeLeader()
-    silent.acknowledge(2, 3)
-    silent.raft.compacted({ index: 3 })
-    expect(only(propose(silent, 'a'), 'snapshot')).toEqual([])
+  test('gets none while it is silent', () => {
+    const leader = replicating({ config: { checkQuorum: true, snapshot: () => snapshotAt(4, 1, conf) } })
+    propose(leader, 'a', 'b', 'c')
+    leader.acknowledge(2, 4)
+    leader.ticks(10)
+    leader.raft.reportUnreachable(3)
+    leader.raft.compacted({ index: 4 })
+    expect(only(propose(leader, 'd'), 'snapshot')).toEqual([])
+    expect(the(beatAnswer(leader, 3), 'snapshot').to).toBe(3)
+  })
+
+  test('gets none that does not exist yet', () => {
     const leader = compacted({ snapshot: () => undefined })
     expect(leader.step(rejection)).toEqual([])
     expect(leader.raft.status().progress.get(3)?.state).toBe('probe')

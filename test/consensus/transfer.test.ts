@@ -36,12 +36,16 @@ describe('leadership transfer', () => {
   test('a stale or foreign call to campaign is ignored', () => {
     const target = new Member({ id: 2, term: 3 })
     expect(target.step({ kind: 'timeout-now', from: 1, to: 2, term: 2 })).toEqual([])
+    target.raft.campaign()
+    target.drain()
+    expect(target.step({ kind: 'timeout-now', from: 1, to: 2, term: 4 }), 'it campaigns already').toEqual([])
     const learner = new Member({ id: 4, learners: [4], term: 1 })
     expect(learner.step({ kind: 'timeout-now', from: 1, to: 4, term: 1 })).toEqual([])
   })
 
   test('proposals are refused meanwhile, and taken again after one election time-out', () => {
     const leader = leaderWithSecond()
+    leader.ticks(6)
     leader.raft.transferLeadership(2)
     leader.ticks(9)
     expect(leader.raft.propose(bytes('x'))).toEqual({ kind: 'dropped', why: 'transferring' })

@@ -48,15 +48,13 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
   }
   const untilStatus = (world: DriverWorld, wanted: Run, expected: VmStatus): Promise<void> =>
     world.until(`status ${expected}`, async () => (await status(world, wanted)) === expected)
-  const codeOf = async (world: DriverWorld, promise: Promise<unknown>): Promise<ErrorCode | 'none'> =>
-    world.settle(
-      promise.then(
-        () => 'none' as const,
-        (error: unknown) => {
-          if (hasCode(error, 'conflict', 'not-found', 'failed', 'unreachable')) return error.code
-          throw error
-        },
-      ),
+  const codeOf = (promise: Promise<unknown>): Promise<ErrorCode | 'none'> =>
+    promise.then(
+      () => 'none' as const,
+      (error: unknown) => {
+        if (hasCode(error, 'conflict', 'not-found', 'failed', 'unreachable')) return error.code
+        throw error
+      },
     )
   /** A guest that boots hears nothing yet. */
   const untilBooted = (world: DriverWorld, wanted: Run): Promise<void> =>
@@ -96,7 +94,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
       it('ends a run that cannot start as start-failed, with the reason', async () => {
         const world = await open()
         const spec = await world.spec(run(1), { boot: { kernel: '/nowhere/vmlinuz', initrd: null, append: '' } })
-        expect(await codeOf(world, world.driver.start(spec, new AbortController().signal))).toBe('failed')
+        expect(await codeOf(world.settle(world.driver.start(spec, new AbortController().signal)))).toBe('failed')
         const ended = await find(world, run(1))
         expect(ended).toMatchObject({ kind: 'ended', intent: 'start-failed' })
         expect(ended?.kind === 'ended' && ended.reasons[0]?.message).toContain('/nowhere/vmlinuz')
@@ -108,7 +106,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         const world = await open()
         await start(world, run(1))
         const before = await find(world, run(1))
-        expect(await codeOf(world, start(world, run(1)))).toBe('conflict')
+        expect(await codeOf(start(world, run(1)))).toBe('conflict')
         expect(await find(world, run(1))).toEqual(before)
       })
 
@@ -116,11 +114,11 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         const world = await open()
         await start(world, run(7))
         await world.settle(world.driver.end(run(7), 'off'))
-        expect(await codeOf(world, start(world, run(7)))).toBe('conflict')
+        expect(await codeOf(start(world, run(7)))).toBe('conflict')
         await world.settle(world.driver.forget(run(7)))
         expect(await world.settle(world.driver.list())).toEqual([])
-        expect(await codeOf(world, start(world, run(7)))).toBe('conflict')
-        expect(await codeOf(world, start(world, run(6)))).toBe('conflict')
+        expect(await codeOf(start(world, run(7)))).toBe('conflict')
+        expect(await codeOf(start(world, run(6)))).toBe('conflict')
         expect(await world.settle(world.driver.list())).toEqual([])
       })
 
@@ -128,19 +126,19 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         const world = await open()
         await start(world, run(1))
         await world.replaceAgent()
-        expect(await codeOf(world, start(world, run(1)))).toBe('conflict')
+        expect(await codeOf(start(world, run(1)))).toBe('conflict')
         await world.failHost()
         await world.until('the run is ended', async () => (await find(world, run(1)))?.kind === 'ended')
-        expect(await codeOf(world, start(world, run(1)))).toBe('conflict')
+        expect(await codeOf(start(world, run(1)))).toBe('conflict')
         await world.settle(world.driver.forget(run(1)))
         await world.failHost()
-        expect(await codeOf(world, start(world, run(1)))).toBe('conflict')
+        expect(await codeOf(start(world, run(1)))).toBe('conflict')
       })
 
       it('refuses a newer epoch while an older run is live, and takes it afterwards', async () => {
         const world = await open()
         await start(world, run(1))
-        expect(await codeOf(world, start(world, run(2)))).toBe('conflict')
+        expect(await codeOf(start(world, run(2)))).toBe('conflict')
         expect(await status(world, run(1))).toBe('running')
         await world.settle(world.driver.end(run(1), 'off'))
         await start(world, run(2))
@@ -153,7 +151,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         await world.settle(world.driver.end(run(9), 'off'))
         await start(world, run(1, WEB, 2))
         await world.settle(world.driver.end(run(1, WEB, 2), 'off'))
-        expect(await codeOf(world, start(world, run(10)))).toBe('conflict')
+        expect(await codeOf(start(world, run(10)))).toBe('conflict')
       })
 
       it('starts once when asked twice at the same time', async () => {
@@ -168,7 +166,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         const world = await open()
         await world.settle(world.driver.end(run(3), 'off'))
         expect(await find(world, run(3))).toEqual({ ...run(3), kind: 'ended', intent: 'off', reasons: [] })
-        expect(await codeOf(world, start(world, run(3)))).toBe('conflict')
+        expect(await codeOf(start(world, run(3)))).toBe('conflict')
         await start(world, run(4))
       })
     })
@@ -199,7 +197,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
       it('forgets no live run, and forgetting what is unknown is harmless', async () => {
         const world = await open()
         await start(world, run(1))
-        expect(await codeOf(world, world.driver.forget(run(1)))).toBe('conflict')
+        expect(await codeOf(world.settle(world.driver.forget(run(1))))).toBe('conflict')
         expect(await status(world, run(1))).toBe('running')
         await world.settle(world.driver.forget(run(2)))
       })
@@ -250,7 +248,7 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         await world.until('a change', async () => changes > 0)
         off()
         await untilStatus(world, run(1), 'powered-off')
-        expect(await codeOf(world, world.driver.resume(run(1)))).toBe('failed')
+        expect(await codeOf(world.settle(world.driver.resume(run(1))))).toBe('failed')
         expect(await status(world, run(1))).toBe('powered-off')
         await world.settle(world.driver.reset(run(1)))
         expect(await status(world, run(1))).toBe('running')
@@ -268,8 +266,8 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         await world.settle(world.driver.end(run(2), 'off'))
         const { driver } = world
         for (const call of ['pause', 'resume', 'reset', 'shutdown', 'openConsole'] as const) {
-          expect(await codeOf(world, driver[call](run(1)))).toBe('not-found')
-          expect(await codeOf(world, driver[call](run(2)))).toBe('not-found')
+          expect(await codeOf(world.settle(driver[call](run(1))))).toBe('not-found')
+          expect(await codeOf(world.settle(driver[call](run(2))))).toBe('not-found')
         }
       })
 

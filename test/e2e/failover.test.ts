@@ -34,7 +34,9 @@ describe.skipIf(unavailable !== undefined)(`when agents die${unavailable === und
     expect([...before.keys()].toSorted()).toEqual(GUESTS)
     for (const host of hosts) {
       await host.killAgent()
-      expect(await guestPids(host)).toEqual(new Map([...before].filter(([, { on }]) => on === host.name).map(([name, { pid }]) => [name, pid])))
+      expect(await guestPids(host)).toEqual(
+        new Map([...before].filter(([, { on }]) => on === host.name).map(([name, { pid }]) => [name, pid])),
+      )
       await host.startAgent({ boot: false })
     }
     for (const host of hosts) await wholeMesh(host)

@@ -63,7 +63,9 @@ async function whatIsKnown(host: MeshHost): Promise<readonly string[]> {
   const transient = new Set(['usage', 'uptimeS', 'owner', 'state', 'raft', 'vms', 'fault'])
   return Promise.all(
     ['host', 'vm', 'datastore', 'disk', 'token', 'config'].map(async (noun) =>
-      JSON.stringify(JSON.parse(await host.ok(noun, 'list', '-o', 'json')), (key, value: unknown) => (transient.has(key) ? undefined : value)),
+      JSON.stringify(JSON.parse(await host.ok(noun, 'list', '-o', 'json')), (key, value: unknown) =>
+        transient.has(key) ? undefined : value,
+      ),
     ),
   )
 }

@@ -68,10 +68,16 @@ describe('disk-create', () => {
     expect(phaseOf(log, 'make')).toBe('done')
   })
 
-  it('is refused for a datastore, host or name that does not do, all at once', () => {
+  it('is refused for a datastore, host, name, size or job that does not do, all at once', () => {
     const log = aMeshWithDisk()
     const result = log.try({ ...create, id: diskId('e'), datastore: datastoreId('none'), host: hostId('none'), name: 'Root', sizeBytes: 5 })
-    expect(result.kind === 'refused' && result.reasons.map(({ code }) => code)).toEqual(['name', 'disk-size', 'not-found', 'not-found'])
+    expect(result.kind === 'refused' && result.reasons.map(({ code }) => code)).toEqual([
+      'name',
+      'disk-size',
+      'not-found',
+      'not-found',
+      'id-taken',
+    ])
     expect(log.try({ ...create, id: diskId('e'), job: jobId('j2') })).toMatchObject({ reasons: [{ code: 'name-taken' }] })
     expect(log.try({ ...create, name: 'other', job: jobId('j2') })).toMatchObject({ reasons: [{ code: 'id-taken' }] })
     expect(log.try({ ...create, id: diskId('e'), name: 'other' })).toMatchObject({ reasons: [{ code: 'id-taken' }] })

@@ -81,6 +81,11 @@ export class LogWatch {
     if (index >= from) this.#comparedTo.set(host, index)
   }
 
+  /** A snapshot was put in the place of the state: what the log still holds up to `index` is about to go, and may be of a deposed leader. */
+  restored(host: Watched, index: number): void {
+    this.#comparedTo.set(host, Math.max(index, this.#comparedTo.get(host) ?? 0))
+  }
+
   #leads(host: Watched, term: number): void {
     const known = this.#leaders.get(term)
     if (known === host) return

@@ -23,7 +23,7 @@ export const version = buildCommand<CommonFlags, [], CliContext>({
 async function agentVersion(context: CliContext, flags: CommonFlags): Promise<{ readonly host: string; readonly version: string } | null> {
   const client = clientFor(context, flags)
   try {
-    const { answer } = await within(context.io.clock, AGENT_MS, 'the version of the agent', (signal) =>
+    const { answer } = await within({ clock: context.io.clock, ms: AGENT_MS, what: 'the version of the agent' }, (signal) =>
       client.call('version', {}, { signal }),
     )
     return { host: answer.self.name, version: answer.version }
