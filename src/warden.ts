@@ -33,7 +33,6 @@ const END_LIMIT_MS = 15_000
 const RESET_LIMIT_MS = 5_000
 /** Without guests and agents there is nothing to guard; an agent that comes back later starts a new one in 0.3 s. */
 const IDLE_LIMIT_MS = 60_000
-const IDLE_LOOK_MS = 5_000
 /** How often a process that a former warden left is looked at until it is gone; its death signal needs some 100 ms. */
 const BURY_EVERY_MS = 50
 
@@ -248,7 +247,9 @@ function report(error: unknown): void {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { directory: { type: 'string' }, release: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { directory: { type: 'string' }, release: { type: 'string' }, 'idle-limit-ms': { type: 'string' } },
+  })
   const directory = present(values.directory, '--directory')
   // Sockets and files are the own user's, QEMU's too: it inherits this.
   process.umask(0o077)
@@ -270,16 +271,16 @@ async function main(): Promise<void> {
   changes.on(() => server.notify())
   // Node writes its cache at exit, and this process is made to be killed: without it every warden compiles anew, and keeps 25 MiB for it.
   flushCompileCache()
-  leaveWhenIdle(warden, server)
+  leaveWhenIdle(warden, server, Number(values['idle-limit-ms'] ?? IDLE_LIMIT_MS))
 }
 
 /** So that a host from which hostmesh is removed, or a directory that is gone, leaves no process behind. */
-function leaveWhenIdle(warden: Warden, server: WardenServer): void {
+function leaveWhenIdle(warden: Warden, server: WardenServer, limitMs: number): void {
   let idleSince = realClock.now()
   const look = (): void => {
     if (warden.guests > 0 || server.clients > 0) idleSince = realClock.now()
-    if (realClock.now() - idleSince >= IDLE_LIMIT_MS) warden.exit()
-    else realClock.after(IDLE_LOOK_MS, look)
+    if (realClock.now() - idleSince >= limitMs) warden.exit()
+    else realClock.after(limitMs / 10, look)
   }
   look()
 }

@@ -72,8 +72,14 @@ function join(client: WebSocket, line: ConsoleLine): void {
   client.on('error', () => undefined)
   line.onClose(() => client.close(CLOSED.normal, 'the console ended'))
   line.onData((bytes) => {
-    if (client.bufferedAmount > MAX_BACKLOG_BYTES) client.close(CLOSED.tooSlow, 'the client reads too slowly')
-    else client.send(bytes)
+    if (client.readyState !== client.OPEN) return
+    if (client.bufferedAmount <= MAX_BACKLOG_BYTES) {
+      client.send(bytes)
+      return
+    }
+    // The farewell waits behind the backlog for as long as the client likes; the guest's line does not.
+    client.close(CLOSED.tooSlow, 'the client reads too slowly')
+    line.close()
   })
 }
 

@@ -1,7 +1,7 @@
 // The API as servers: a unix socket for this host, and on demand a TCP port for others. Started and stopped with the agent.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { chmod, unlink } from 'node:fs/promises'
+import { chmod, lstat, unlink } from 'node:fs/promises'
 import { getRequestListener } from '@hono/node-server'
 import { errorText, httpStatus, OperationError, toWireError } from '../base/errors.ts'
 import { assertAccess, type Gate } from './access.ts'
@@ -127,8 +127,9 @@ async function removeDeadSocket(path: string): Promise<void> {
     probe.once('error', (error: Error & { readonly code?: string }) => resolve(error.code ?? error.message))
   })
   if (outcome === 'ENOENT') return
-  if (outcome === 'ECONNREFUSED') return unlink(path)
-  const why = outcome === 'alive' ? 'another agent listens on it' : `it cannot be used (${outcome})`
+  // A plain file refuses connections too: it is somebody's, and stays.
+  if (outcome === 'ECONNREFUSED' && (await lstat(path)).isSocket()) return unlink(path)
+  const why = outcome === 'alive' ? 'another agent listens on it' : `something else is there (${outcome})`
   throw new OperationError('conflict', `cannot listen on ${path}: ${why}`, {
     reasons: [{ code: 'socket-taken', message: why, fix: 'stop that agent, or give this one another --data-dir or --socket' }],
   })

@@ -1,6 +1,6 @@
 // What a leader knows of one member's log, and how fast it may send to it (etcd's probe, replicate, snapshot).
 import { assert } from '../base/assert.ts'
-import { Inflights } from './inflights.ts'
+import { type Inflights } from './inflights.ts'
 
 /**
  * `probe`: one append per heartbeat until the logs are seen to match. `replicate`: appends go out ahead of their acknowledgements.

@@ -7,8 +7,8 @@ import { type Entry, type Snapshot, type StoredLog } from './types.ts'
 const ENTRY_HEAD_BYTES = 24
 
 /**
- * Indexes: snapshot <= applied <= applying <= committed <= last. Entries up to `handedOut` were given to the driver to be saved. A Ready in
- * flight can be overtaken by a truncation; the entries then go out again with the next Ready, which overwrites them.
+ * Indexes: snapshot <= applied <= applying <= committed <= last, and applying <= handedOut: entries up to there were given to the driver to
+ * be saved. A Ready in flight can be overtaken by a truncation; the new entries go out with the next Ready, which overwrites the old.
  */
 export class RaftLog {
   #snapshotIndex: number
@@ -187,7 +187,7 @@ export class RaftLog {
   compact(index: number): void {
     if (index <= this.#snapshotIndex) return
     const term = this.term(index)
-    assert(term !== undefined, `log: compacted up to ${index}, the last is ${this.lastIndex}`)
+    assert(term !== undefined && index <= this.#handedOut, `log: compacted up to ${index}, saved only up to ${this.#handedOut}`)
     this.#entries = this.#entries.slice(index - this.#snapshotIndex)
     this.#snapshotIndex = index
     this.#snapshotTerm = term

@@ -25,7 +25,7 @@ export class ReadRounds {
   /** In the order of their rounds. */
   #waiting: (ConfirmedRead & { readonly round: number })[] = []
   #next: ReadRequest[] = []
-  #answered = new Map<NodeId, number>()
+  readonly #answered = new Map<NodeId, number>()
 
   /** Reads that wait for a round to begin. */
   get hasNext(): boolean {

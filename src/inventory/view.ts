@@ -113,11 +113,6 @@ export function vmsOn(inventory: Pick<Inventory, 'vms'>, host: HostId): readonly
   return [...inventory.vms.values()].filter((vm) => vm.owner?.host === host)
 }
 
-/** Memory that a host owes its VMs, whether the guests use it yet or not. */
-export function committedMiB(inventory: Pick<Inventory, 'vms'>, host: HostId): number {
-  return vmsOn(inventory, host).reduce((sum, vm) => sum + vm.spec.memoryMiB, 0)
-}
-
 /** The name of a host for people; its id once it has left. */
 export function hostName(inventory: Pick<Inventory, 'hosts'>, host: HostId): string {
   return inventory.hosts.get(host)?.name ?? host

@@ -120,9 +120,15 @@ class AssembledMesh implements Mesh {
       addresses: (host) => this.#dialer.addresses(host),
       dial: (host, address, signal) => this.#startedWire().dial(host, address, signal),
     })
-    this.#mailbox = new Mailbox({ clock, log, bulk: this.#bulk, link })
-    this.#rpc = new Rpc({ clock, log, linkOf: link, open: (host, signal) => this.#openRpc(host, signal) })
-    this.#byteStreams = new ByteStreams({ clock, bulk: this.#bulk })
+    this.#mailbox = new Mailbox({ clock, log, bulk: this.#bulk, sides: this.#sides, link })
+    this.#rpc = new Rpc({
+      clock,
+      log,
+      linkOf: link,
+      checkAnswer: (host, answer) => this.#sides.checkAnswer(host, answer),
+      open: (host, signal) => this.#openRpc(host, signal),
+    })
+    this.#byteStreams = new ByteStreams({ clock, bulk: this.#bulk, sides: this.#sides })
     this.#joinGate = new JoinGate({ self, clock, random, log, alarms, hello })
     this.#alarms = alarms
     this.#links = links

@@ -51,6 +51,7 @@ export class JoinGate {
   }
 
   setOpen(open: boolean): void {
+    assert(!open || this.#handler !== undefined, 'the join gate is opened and nobody handles joins')
     this.#isOpen = open
     if (!open) this.#cut('no join token is valid any more')
   }

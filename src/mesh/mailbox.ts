@@ -8,8 +8,8 @@ import { type Log } from '../base/log.ts'
 import { type Bulk } from './bulk.ts'
 import { FRAME } from './frame.ts'
 import { type FrameStream } from './frame-stream.ts'
-import { parseRefusal } from './hello.ts'
 import { type Link } from './link.ts'
+import { type SideStreams } from './side-streams.ts'
 
 /** What is longer waits on the link behind nothing and nothing behind it: it takes the second connection. */
 const LARGE_BYTES = 256 * 1024
@@ -21,6 +21,7 @@ export interface MailboxOptions {
   readonly clock: Clock
   readonly log: Log
   readonly bulk: Bulk
+  readonly sides: SideStreams
   readonly link: (host: HostId) => Link | undefined
 }
 
@@ -88,12 +89,15 @@ export class Mailbox {
   }
 
   #attach(host: HostId, mailing: Mailing, stream: FrameStream): void {
+    const { log, sides } = this.#options
     mailing.stream = stream
-    stream.onClose(() => this.#forget(host, mailing))
+    stream.onClose((cause) => {
+      log.debug({ host, cause }, 'stream for large frames ended')
+      this.#forget(host, mailing)
+    })
     stream.receive({
       onFrame: (frame) => {
-        if (frame.type === FRAME.refused)
-          this.#options.log.info({ host, reason: parseRefusal(frame.payload).message }, 'large frames refused')
+        if (frame.type === FRAME.welcome || frame.type === FRAME.refused) sides.checkAnswer(host, frame)
       },
     })
     for (const frame of mailing.waiting.splice(0)) stream.send(FRAME.mail, frame, 'normal')

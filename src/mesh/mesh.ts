@@ -95,7 +95,8 @@ export interface Mesh {
 
   /**
    * Queues a frame (Raft's); false: dropped, because the link is down or full. Frames of one turn leave as one write. In order within a
-   * priority while the link lives; `urgent` ones overtake and are not dropped before `bulk` ones. Large bulk frames take the second connection.
+   * priority while the link lives; `urgent` ones (up to 1 MiB) overtake and are not dropped before `bulk` ones. Large bulk frames take the
+   * second connection.
    */
   send(host: HostId, frame: Uint8Array, priority: 'urgent' | 'bulk'): boolean
   onFrame(listener: (from: HostId, frame: Uint8Array) => void): () => void
@@ -113,7 +114,7 @@ export interface Mesh {
   /** They changed (an interface came, or got another IP): to be published through Raft. */
   onAddresses(listener: (addresses: readonly string[]) => void): () => void
 
-  /** Strangers are let in, to the join protocol only, while it is open: that is, while an unexpired token exists. */
+  /** After `handleJoin`. Strangers are let in, to the join protocol only, while it is open: that is, while an unexpired token exists. */
   setJoinOpen(open: boolean): void
   handleJoin(handler: JoinHandler): void
   /**

@@ -8,7 +8,6 @@ import { type Log } from '../base/log.ts'
 import { MAX_BODY_BYTES, packBody, packFailure, parseWireError, unpackBody } from './body.ts'
 import { type Frame, FRAME } from './frame.ts'
 import { type FrameStream } from './frame-stream.ts'
-import { parseRefusal } from './hello.ts'
 import { type RequestHandler, type RequestOptions } from './mesh.ts'
 
 export const RPC_STREAM = { maxFrameBytes: MAX_BODY_BYTES + 64 * 1024, maxWaitingBytes: 64 * 1024 * 1024 }
@@ -25,6 +24,8 @@ export interface RpcOptions {
   readonly log: Log
   /** Opens a greeted stream to the peer, over its link of this moment. Rejects with `unreachable` or `refused`. */
   readonly open: (host: HostId, signal: AbortSignal) => Promise<FrameStream>
+  /** Throws when the first frame of a stream that was opened is no welcome by the process that was linked. */
+  readonly checkAnswer: (host: HostId, answer: Frame) => void
   /** What a channel belongs to: another link makes another channel. Undefined while the peer is down. */
   readonly linkOf: (host: HostId) => object | undefined
 }
@@ -108,17 +109,18 @@ export class Rpc {
 
   #attach(host: HostId, channel: Channel, stream: FrameStream): void {
     channel.stream = stream
-    let refusal: string | undefined
+    let isRefused = false
     stream.onClose((cause) => {
       this.#release(host, channel)
-      const message = `the connection to host ${host} ended before it answered: ${refusal ?? cause ?? 'it closed the stream'}`
-      const error = new OperationError('unreachable', message, { data: { host, sent: refusal === undefined } })
+      const message = `the connection to host ${host} ended before it answered: ${cause ?? 'it closed the stream'}`
+      const error = new OperationError('unreachable', message, { data: { host, sent: !isRefused } })
       for (const waiter of channel.waiting.values()) waiter.reject(error)
       channel.waiting.clear()
     })
     stream.receive({
       onFrame: (frame) => {
-        if (frame.type === FRAME.refused) refusal = parseRefusal(frame.payload).message
+        if (frame.type === FRAME.refused) isRefused = true
+        if (frame.type === FRAME.welcome || frame.type === FRAME.refused) this.#options.checkAnswer(host, frame)
         if (frame.type === FRAME.reply) this.#take(channel, frame, ({ resolve }, value) => resolve(value))
         if (frame.type === FRAME.failure) this.#take(channel, frame, ({ reject }, value) => reject(fromWireError(parseWireError(value))))
         if (this.#channels.get(host) !== channel) closeIfIdle(channel)

@@ -4,9 +4,9 @@ import { within } from '../base/deadline.ts'
 import { errorText, OperationError } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
-import { FRAME } from './frame.ts'
+import { type Frame, FRAME } from './frame.ts'
 import { FrameStream } from './frame-stream.ts'
-import { GREETING_MS, readHello, refuse, welcome } from './greeting.ts'
+import { GREETING_MS, readHello, readWelcome, refuse, refusedError, welcome } from './greeting.ts'
 import { encodeHello, type Hello, judgeHello, type Refusal } from './hello.ts'
 import { type StreamKind, type WireConnection, type WireStream } from './wire.ts'
 
@@ -36,13 +36,20 @@ export class SideStreams {
     this.#options = options
   }
 
-  /** The hello is sent along; the answer, `welcome` or `refused`, is the first frame that the stream's user gets. */
+  /** The hello is sent along; the answer is the first frame that the stream's user gets, and `checkAnswer` is what it has to do with it. */
   async open(kind: SideKind, connection: WireConnection, signal: AbortSignal): Promise<FrameStream> {
     const mine = this.#options.hello()
     if (mine === undefined) throw new OperationError('unreachable', 'this host belongs to no mesh')
     const stream = this.#frames(kind, await connection.openStream(kind, signal))
     stream.send(FRAME.hello, encodeHello(mine), 'urgent')
     return stream
+  }
+
+  /** Throws `refused`: the other side's reason, or ours when it is not the process that we linked. */
+  checkAnswer(host: HostId, answer: Frame): void {
+    const theirs = readWelcome(answer)
+    const refusal = this.#judge(this.#options.hello(), theirs, host)
+    if (refusal !== undefined) throw refusedError(refusal)
   }
 
   /** True once a stream of the peer was accepted on this connection. */

@@ -36,7 +36,8 @@ export interface QemuDriverOptions {
 }
 
 type LiveRun = WardenRun & { kind: 'live' }
-type Seen = ObservedRun | { readonly kind: 'crashed'; readonly run: Run; readonly words: string }
+type CrashedRun = Run & { readonly kind: 'crashed'; readonly pid: number | null; readonly words: string }
+type Seen = ObservedRun | CrashedRun
 
 /** Console logs grow by some MiB meanwhile at most; directories of forgotten runs are small. */
 const TIDY_EVERY_MS = 10_000
@@ -78,13 +79,16 @@ class QemuDriver implements Driver {
     })
   }
 
+  /**
+   * A guest that crashed is ended before anybody sees it: nothing may take it for one that was paused, and let it run on. One that cannot be
+   * ended yet (its process waits for a disk in the kernel) is over all the same, so it counts as powered off.
+   */
   async list(): Promise<readonly ObservedRun[]> {
-    const seen = await Promise.all((await this.#runs()).map((run) => this.#observe(run)))
+    const seen = await this.#observeAll()
     const crashed = seen.filter((run) => run.kind === 'crashed')
-    if (crashed.length === 0) return seen.filter((run) => run.kind !== 'crashed')
-    // Ended before anybody sees it: nothing may take a crashed guest for one that was paused, and let it run on.
-    await Promise.all(crashed.map(({ run, words }) => this.#end(run, 'crash', words)))
-    return this.list()
+    if (crashed.length === 0) return seen.map(asObserved)
+    await Promise.all(crashed.map((run) => this.#endCrashed(run)))
+    return (await this.#observeAll()).map(asObserved)
   }
 
   async start(spec: StartSpec, signal: AbortSignal): Promise<void> {
@@ -201,13 +205,25 @@ class QemuDriver implements Driver {
     return monitor
   }
 
+  async #observeAll(): Promise<readonly Seen[]> {
+    return Promise.all((await this.#runs()).map((run) => this.#observe(run)))
+  }
+
+  async #endCrashed(run: CrashedRun): Promise<void> {
+    try {
+      await this.#end(run, 'crash', run.words)
+    } catch (error) {
+      this.#options.log.error({ run: runKey(run), error: errorText(error) }, 'a crashed guest could not be ended')
+    }
+  }
+
   async #observe(run: WardenRun): Promise<Seen> {
     const { vm, epoch } = run
     if (run.kind === 'ended') return { kind: 'ended', vm, epoch, intent: run.intent, reasons: endReasons(run) }
     const { pid } = run
     // Until `start` is done the CPUs stand still: without this it would look paused.
     const verdict = this.#starting.has(runKey(run)) ? undefined : await this.#monitor(run).verdict()
-    if (verdict?.kind === 'crashed') return { kind: 'crashed', run: { vm, epoch }, words: verdict.words }
+    if (verdict?.kind === 'crashed') return { kind: 'crashed', vm, epoch, pid, words: verdict.words }
     return { kind: 'live', vm, epoch, pid, status: verdict?.status ?? 'starting' }
   }
 
@@ -224,4 +240,9 @@ class QemuDriver implements Driver {
     for (const name of settled) if (!known.has(name)) await rm(join(directory, name), { recursive: true, force: true })
     await this.#consoles.trim(new Set(runs.map(({ vm }) => vm)), signal)
   }
+}
+
+function asObserved(run: Seen): ObservedRun {
+  if (run.kind !== 'crashed') return run
+  return { kind: 'live', vm: run.vm, epoch: run.epoch, pid: run.pid, status: 'powered-off' }
 }

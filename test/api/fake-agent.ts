@@ -91,6 +91,8 @@ export class FakeConsoles {
   readonly #closed: Emitter<VmId> = emitter()
   /** What clients typed, as text. */
   typed = ''
+  /** Characters that guests wrote. */
+  said = 0
   text = 'boot\r\nlogin: '
 
   log(_vm: VmId, maxBytes: number): Promise<Uint8Array> {
@@ -118,6 +120,7 @@ export class FakeConsoles {
   }
 
   say(vm: VmId, text: string): void {
+    this.said += text.length
     this.#open.get(vm)?.emit(Buffer.from(text))
   }
 

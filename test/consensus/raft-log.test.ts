@@ -209,6 +209,13 @@ describe('against a plain array', () => {
         let all: number[] = []
         let disk: number[] = []
         let first = 1
+        // As a Ready does: nothing is applied that was not handed out to be saved.
+        const save = (): void => {
+          const saved = log.takeUnsaved()
+          const start = saved[0]
+          if (start !== undefined) disk = [...disk.slice(0, start.index - 1), ...saved.map(({ term }) => term)]
+          expect(disk).toEqual(all)
+        }
         for (const { kind, at, terms } of actions) {
           const committed = log.committed
           if (kind === 'append') {
@@ -222,6 +229,7 @@ describe('against a plain array', () => {
           } else if (kind === 'commit') {
             log.commitTo(Math.min(all.length, committed + at))
           } else if (kind === 'apply') {
+            save()
             const taken = log.takeCommitted(1_000_000)
             expect(taken.map(({ term }) => term)).toEqual(all.slice(log.applied, committed))
             log.appliedTo(committed)
@@ -229,10 +237,7 @@ describe('against a plain array', () => {
             log.compact(Math.max(0, log.applied - at))
             first = Math.max(first, log.applied - at + 1)
           } else {
-            const saved = log.takeUnsaved()
-            const start = saved[0]
-            if (start !== undefined) disk = [...disk.slice(0, start.index - 1), ...saved.map(({ term }) => term)]
-            expect(disk).toEqual(all)
+            save()
           }
           expect([log.firstIndex, log.lastIndex]).toEqual([first, all.length])
           expect(termsOf(log)).toEqual(all.slice(first - 1))

@@ -93,6 +93,13 @@ describe('Ready', () => {
     expect(leader.raft.ready()).toMatchObject({ entries: [{ index: 2 }], mustSync: true, messages: [{ kind: 'append', to: 2 }] })
   })
 
+  test('what a member promises to itself never leaves', () => {
+    const leader = new Member()
+    const sent = leader.becomeLeader()
+    leader.raft.propose(bytes('x'))
+    expect([...sent, ...leader.drain()].filter(({ to }) => to === 1)).toEqual([])
+  })
+
   test('votes and rejections leave after the sync, like acknowledgements', () => {
     const member = new Member({ term: 1, terms: [1] })
     member.raft.step(voteRequest({ term: 2, index: 0, logTerm: 0 }))

@@ -189,6 +189,12 @@ describe('a follower that needs what is compacted', () => {
     expect(leader.raft.status().progress.get(3)).toMatchObject({ match: 4, state: 'replicate' })
   })
 
+  test('goes on from the log also after an older snapshot than was sent, as long as the log reaches back to it', () => {
+    const leader = compacted({ snapshot: () => snapshotAt(5, 2, conf) })
+    leader.step(rejection)
+    expect(to(3, leader.acknowledge(3, 4))).toMatchObject([{ index: 4, entries: [{ index: 5 }] }])
+  })
+
   test('an acknowledgement that does not reach the log keeps the snapshot going', () => {
     const leader = compacted()
     leader.step(rejection)

@@ -103,7 +103,7 @@ export class SimulatedGroup implements Witness {
   readonly #mood: Mood
   #network: Message[] = []
   /** Who hears and is heard by nobody; what was under way to it before may still arrive. */
-  #isolated = new Set<number>()
+  readonly #isolated = new Set<number>()
   #nextValue = 1
   #nextRead = 1
 

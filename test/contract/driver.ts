@@ -266,8 +266,8 @@ export function driverContract(name: string, open: () => Promise<DriverWorld>): 
         await world.settle(world.driver.end(run(2), 'off'))
         const { driver } = world
         for (const call of ['pause', 'resume', 'reset', 'shutdown', 'openConsole'] as const) {
-          expect(await codeOf(world.settle(driver[call](run(1))))).toBe('not-found')
-          expect(await codeOf(world.settle(driver[call](run(2))))).toBe('not-found')
+          expect(await codeOf(world.settle<unknown>(driver[call](run(1))))).toBe('not-found')
+          expect(await codeOf(world.settle<unknown>(driver[call](run(2))))).toBe('not-found')
         }
       })
 

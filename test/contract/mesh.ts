@@ -454,9 +454,9 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         const [a, b, c] = await linked(3)
         if (c === undefined) throw new Error('three hosts')
         const joiner = await world.host()
-        for (const mesh of [b, c]) mesh.setJoinOpen(true)
         b.handleJoin(() => Promise.reject(new OperationError('no-quorum', 'nobody leads')))
         c.handleJoin(async () => 'in')
+        for (const mesh of [b, c]) mesh.setJoinOpen(true)
         await world.settle(a.stop())
         expect(await world.settle(joiner.join(tokenFor([a, b, c]).token, { addresses: [], facts: null }, { deadlineMs: 15_000 }))).toBe(
           'in',
@@ -490,6 +490,7 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         const [a, b] = await linked(2)
         const stranger = await world.host()
         a.handle('echo', async (body) => body)
+        a.handleJoin(async () => 'never')
         a.setJoinOpen(true)
         introduce([stranger], [a, b, stranger])
         await world.until('it tried in vain', () => stranger.peers().find(({ host }) => host === a.self)?.cause !== 'not reached yet')

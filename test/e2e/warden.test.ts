@@ -12,10 +12,12 @@ import { startTicksOf } from '../../src/system/facts.ts'
 import { type Run, type StartSpec } from '../../src/vm/driver.ts'
 import { runKey } from '../../src/vm/run-rules.ts'
 import { WardenClient } from '../../src/vm/warden-client.ts'
-import { WARDEN_LEDGER, WARDEN_MONITOR, WARDEN_PROTOCOL } from '../../src/vm/warden-protocol.ts'
+import { connectWarden } from '../../src/vm/warden-line.ts'
+import { WARDEN_LEDGER, WARDEN_MONITOR, WARDEN_PROTOCOL, WARDEN_SOCKET } from '../../src/vm/warden-protocol.ts'
 import { SERIAL_GUEST_KEYS, SERIAL_GUEST_LINE, serialGuestDisk } from '../fixture/guest/serial-guest.ts'
+import { errorOf } from '../fixture/error-of.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
-import { waitFor } from '../lab/wait-for.ts'
+import { pause, waitFor } from '../lab/wait-for.ts'
 import { HOLDER_READY } from './driver-holder.ts'
 import { DRIVER_VERSION } from './open-driver.ts'
 import { DISK_BYTES, QemuWorld } from './qemu-world.ts'
@@ -145,6 +147,20 @@ describe('the warden', () => {
     expect(await world.driver.list()).toMatchObject([{ kind: 'ended', intent: 'off' }])
   })
 
+  it('goes by itself when nobody asks and nothing runs, and stays while somebody does', async () => {
+    const directory = await temporaryDirectory()
+    const program = join(import.meta.dirname, '../../src/warden.ts')
+    const args = [program, '--directory', directory, '--release', '1', '--idle-limit-ms', '300']
+    const warden = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    onTestFinished(() => killed(warden))
+    const line = await waitFor('the warden listens', () => connectWarden(join(directory, WARDEN_SOCKET), realClock, () => {}))
+    await pause(1_000)
+    expect(await line.hello()).toMatchObject({ pid: warden.pid })
+    line.close()
+    await waitFor('it is gone', () => warden.exitCode !== null)
+    expect(warden.exitCode).toBe(0)
+  })
+
   it('answers nonsense with the reason, and serves others on', async () => {
     const world = await QemuWorld.open()
     await world.driver.list()
@@ -174,6 +190,32 @@ describe('a run', () => {
     expect(await world.driver.list()).toEqual([
       { ...RUN, kind: 'ended', intent: 'crash', reasons: [{ code: 'crash', message: 'the guest panicked' }] },
     ])
+  })
+
+  it('that is ended while it starts ends at once, and its start fails', async () => {
+    const world = await QemuWorld.open()
+    await world.driver.list()
+    const line = await world.wardenLine()
+    onTestFinished(() => line.close())
+    const directory = runDirectory(world, RUN)
+    await mkdir(directory, { recursive: true })
+    // It never answers QMP.
+    const starting = errorOf(line.call({ kind: 'start', ...RUN, argv: ['sleep', '600'], directory }))
+    await world.until('it has a process', async () => (await world.driver.list())[0]?.kind === 'live')
+    expect(await world.driver.list()).toMatchObject([{ kind: 'live', status: 'starting' }])
+    await world.driver.end(RUN, 'off')
+    expect(await starting).toMatchObject({ code: 'failed' })
+    expect(await world.driver.list()).toMatchObject([{ kind: 'ended', intent: 'off' }])
+  })
+
+  it('whose QEMU does not react is killed after its grace', async () => {
+    const world = await QemuWorld.open()
+    await world.driver.start(await world.spec(RUN), never)
+    const pid = await world.qemuPid(RUN)
+    process.kill(pid, 'SIGSTOP')
+    await world.driver.end(RUN, 'off')
+    expect(await startTicksOf(pid)).toBeUndefined()
+    expect(await world.driver.list()).toMatchObject([{ kind: 'ended', intent: 'off' }])
   })
 
   it('that is refused its image by a lock says so', async () => {

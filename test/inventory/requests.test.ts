@@ -63,7 +63,6 @@ describe('a request key', () => {
 })
 
 it(`at most ${REQUESTS_KEPT} answers are kept, the oldest go first`, () => {
-  const log = aMesh()
   const requests = new Map(
     Array.from({ length: REQUESTS_KEPT }, (_, at) => {
       const old = requestKey(`old-${String(at).padStart(5, '0')}`)

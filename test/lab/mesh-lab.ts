@@ -17,6 +17,9 @@ const MESH_PORT = 7400
 /** On a machine that does much else at the same time, an agent may take this long to start; alone it takes a second. */
 const AGENT_START_MS = 120_000
 
+/** Longer than any command waits for a guest that does what it is asked. */
+const COMMAND_MS = 120_000
+
 /** A test host with its agent. */
 export class MeshHost<M extends Machine = LabHost> {
   readonly host: M
@@ -90,7 +93,7 @@ export class MeshHost<M extends Machine = LabHost> {
   }
 
   cliWith(options: RunOptions, ...args: readonly string[]): Promise<Outcome> {
-    return runProgram([HOSTMESH, ...args], { ...options, env: { ...process.env, ...this.env, NO_COLOR: '1' } })
+    return runProgram([HOSTMESH, ...args], { limitMs: COMMAND_MS, ...options, env: { ...process.env, ...this.env, NO_COLOR: '1' } })
   }
 
   /** Runs a command that has to succeed; returns what it printed. */

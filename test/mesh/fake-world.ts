@@ -64,9 +64,9 @@ export class FakeWorld {
   }
 
   /** A connection without a mesh at its dialling end, as somebody else's program makes it. */
-  async bareConnection(to: Node, address: string): Promise<FakeConnection> {
-    const { hostId } = await identityOf(this.#random.bytes(32))
-    const host = this.network.machine({ id: hostId, addresses: [address], clock: this.clock.machine() })
+  async bareConnection(to: Node, address: string, id?: HostId): Promise<FakeConnection> {
+    const own = id ?? (await identityOf(this.#random.bytes(32))).hostId
+    const host = this.network.machine({ id: own, addresses: [address], clock: this.clock.machine() })
     const connection = connectHosts(host, to.host, present(to.host.machine.addresses[0], 'its address'))
     await this.clock.drain()
     return connection

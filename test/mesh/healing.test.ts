@@ -1,6 +1,9 @@
 // Links when hosts and networks fail: how soon it is noticed, and that everything heals by itself.
 import { beforeEach, describe, expect, it } from 'vitest'
 import { present } from '../../src/base/assert.ts'
+import { FRAME } from '../../src/mesh/frame.ts'
+import { FrameStream } from '../../src/mesh/frame-stream.ts'
+import { encodeHello, type Hello, parseRefusal } from '../../src/mesh/hello.ts'
 import { rememberedAddresses } from '../../src/mesh/known-addresses.ts'
 import { CALM } from '../fixture/fake-network.ts'
 import { FakeWorld, isUp, MESH, type Node } from './fake-world.ts'
@@ -79,6 +82,33 @@ describe('a peer', () => {
     world.network.faults = { ...CALM, delayMs: [1, 60], stall: 0.2 }
     await world.clock.run(60_000)
     expect([a, b, c].map(({ events }) => events.length)).toEqual(before)
+  })
+})
+
+describe('a connection under the id of a member', () => {
+  it('that greets nobody is cut after five seconds', async () => {
+    const connection = await world.bareConnection(a, '198.18.0.50:7400', c.id)
+    await world.clock.run(4900)
+    expect(connection.isOpen()).toBe(true)
+    await world.clock.run(200)
+    expect(connection.isOpen()).toBe(false)
+    expect(isUp(a, c)).toBe(true)
+  })
+
+  it('gets no stream without a hello, and none with the hello of a process that was never linked', async () => {
+    const connection = await world.bareConnection(a, '198.18.0.50:7400', c.id)
+    const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, bootId: 'unheard', version: '1', addresses: [] }
+    for (const kind of ['rpc', 'mail', 'bytes'] as const) {
+      const opened = await world.clock.settle(connection.openStream(kind, new AbortController().signal), 1000)
+      const stream = new FrameStream(opened, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
+      stream.send(FRAME.hello, encodeHello(hello), 'urgent')
+      const answer = await world.clock.settle(stream.next(new AbortController().signal), 1000)
+      expect([answer.type, parseRefusal(answer.payload).code]).toEqual([FRAME.refused, 'no-link'])
+    }
+    const silent = await world.clock.settle(connection.openStream('rpc', new AbortController().signal), 1000)
+    const stream = new FrameStream(silent, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
+    stream.send(FRAME.request, new Uint8Array(20), 'normal')
+    await expect(world.clock.settle(stream.next(new AbortController().signal), 1000)).rejects.toMatchObject({ code: 'unreachable' })
   })
 })
 

@@ -86,6 +86,11 @@ describe('eight strangers at a time', () => {
   })
 })
 
+it('a gate without anybody who handles joins is never opened', async () => {
+  const [other] = await strangers(1)
+  expect(() => other?.mesh.setJoinOpen(true)).toThrow('nobody handles joins')
+})
+
 describe('a stranger inside', () => {
   let connection: FakeConnection
 

@@ -39,6 +39,7 @@ describe("a stranger's own libp2p node", () => {
   it('gets an answer to the join protocol alone while a join is open', async () => {
     const host = await startRealHost()
     introduce([host])
+    host.handleJoin(async () => 'never')
     host.setJoinOpen(true)
     const stranger = await plainNode()
     const answered: string[] = []

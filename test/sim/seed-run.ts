@@ -38,10 +38,15 @@ export async function runSeed(options: SeedOptions): Promise<SeedReport> {
   const { hosts, raftLimits } = weather
   const world = await World.of({ seed: options.seed, hosts, raftLimits, ...(options.sink === undefined ? {} : { sink: options.sink }) })
   let failure: string | null = null
+  // In production it would end the process.
+  const onUnheard = (error: unknown): void => world.faults.report(`a rejection that nobody heard: ${stackOf(error)}`)
+  process.on('unhandledRejection', onUnheard)
   try {
     await live(world, weather, options.seconds * 1000)
   } catch (error) {
     failure = errorText(error)
+  } finally {
+    process.off('unhandledRejection', onUnheard)
   }
   world.end()
   const { counts, hash } = world.trace
@@ -74,4 +79,8 @@ async function addDatastore(world: World): Promise<void> {
   const command = { kind: 'datastore-add', id: 'main' as DatastoreId, name: 'main', path: '/srv/main' } as const
   const asked = new Administrator(world).write({ key: 'datastore' as RequestKey, command: () => command, through })
   await world.settle('a datastore is added', asked, LAST_ANSWERS_MS)
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -146,10 +146,13 @@ export class SimHost {
     if (life?.agent === undefined || life.frozen) return
     this.#world.trace.count('agent restarts')
     this.#world.trace.note(this.name, 'agent stops')
-    const { agent } = life
-    await agent.stop()
-    await life.mesh.stop()
-    if (this.#life === life) this.#processEnds(life, true)
+    try {
+      await life.agent.stop()
+      await life.mesh.stop()
+      if (this.#life === life) this.#processEnds(life, true)
+    } catch (error) {
+      this.#onFatal(life, error)
+    }
   }
 
   freeze(): void {

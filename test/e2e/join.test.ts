@@ -1,0 +1,190 @@
+// How hosts come to a mesh and leave it: fast, without asking for any name, again after a crash, and not without a good token.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Answer } from '../../src/api/contract.ts'
+import { realRandom } from '../../src/base/random.ts'
+import { type MeshId } from '../../src/base/ids.ts'
+import { createToken, encodeToken, type JoinToken, parseToken } from '../../src/mesh/token.ts'
+import { labUnavailable, startLab } from '../lab/lab.ts'
+import { statusOf } from '../lab/look.ts'
+import { HOSTMESH, meshLab, type MeshHost, type MeshLab, newToken } from '../lab/mesh-lab.ts'
+import { lookupsIn, traced } from '../lab/name-lookups.ts'
+import { waitFor } from '../lab/wait-for.ts'
+
+const unavailable = labUnavailable()
+type Hosts = Answer<'hostList'>
+
+// A resolver that answers nothing takes 10 s for a name (two tries of 5 s, resolv.conf(5)); alone on a machine the figures of
+// bench/join.ts hold, which are a tenth of these.
+const INIT_LIMIT_MS = 5_000
+const JOIN_LIMIT_MS = 9_000
+
+describe.skipIf(unavailable !== undefined)(`a host that comes or goes${unavailable === undefined ? '' : ` (${unavailable})`}`, () => {
+  let lab: MeshLab
+  let h1: MeshHost
+  let h2: MeshHost
+  let h3: MeshHost
+  let h4: MeshHost
+  let stranger: MeshHost
+  /** For one host: it is h3's. */
+  let single: string
+
+  beforeAll(async () => {
+    lab = await meshLab(await startLab(5))
+    const [first, second, third, fourth, fifth] = lab.hosts
+    if (!first || !second || !third || !fourth || !fifth) throw new Error('five hosts wanted')
+    ;[h1, h2, h3, h4, stranger] = [first, second, third, fourth, fifth]
+    const wrapper = (host: MeshHost): readonly string[] => (host === h1 || host === h4 ? traced(traceOf(host)) : [])
+    await Promise.all(lab.hosts.map((host) => host.startAgent({ wrapper: wrapper(host) })))
+  })
+  afterAll(() => lab?.stop())
+
+  const traceOf = (host: MeshHost): string => join(host.host.folder, 'agent.trace')
+  const names = async (): Promise<string[]> => (await h1.json<Hosts>('host', 'list')).map(({ name }) => name)
+
+  it('begins a mesh and joins one in seconds, with a resolver that answers nothing', async () => {
+    const initMs = await timed(async () => {
+      await h1.api.call('init', { body: { name: 'lab' } }, { signal: AbortSignal.timeout(30_000) })
+    })
+    const token = await newToken(h1)
+    const joinMs = await timed(async () => {
+      for await (const message of h2.api.follow('join', { body: { token } }, { signal: AbortSignal.timeout(30_000) })) {
+        if (message.kind === 'failed') throw new Error(message.error.message)
+      }
+    })
+    expect([initMs < INIT_LIMIT_MS, joinMs < JOIN_LIMIT_MS], `init ${initMs} ms, join ${joinMs} ms`).toEqual([true, true])
+    expect(await names()).toEqual(['h1', 'h2'])
+  })
+
+  it('asks nobody for a name: neither the agent that lets in, nor the one that joins, nor the command line', async () => {
+    const token = await newToken(h1)
+    const commands = [['join', token], ['status'], ['vm', 'list']]
+    for (const [number, command] of commands.entries()) {
+      const file = join(h4.host.folder, `cli-${number}.trace`)
+      const outcome = await h4.host.exec([...traced(file), HOSTMESH, ...command], { env: h4.env })
+      expect(outcome).toMatchObject({ code: 0 })
+      const trace = readFileSync(file, 'utf8')
+      expect(trace).toContain(`sun_path="${h4.socket}"`)
+      expect(lookupsIn(trace)).toEqual([])
+    }
+    for (const [host, other] of [
+      [h1, h4],
+      [h4, h1],
+    ] as const) {
+      const trace = readFileSync(traceOf(host), 'utf8')
+      expect(trace, 'the trace of an agent shows whom it talks to').toMatch(/inet_addr\("198\.18\.|openat\(/)
+      expect(lookupsIn(trace), `${host.name}, which talked to ${other.name}`).toEqual([])
+    }
+  })
+
+  it('joins again after its agent was killed half-way, at whatever moment', async () => {
+    single = await newToken(h1, '--uses', '1')
+    const listed = async (): Promise<boolean> => {
+      const { answer } = await h1.api.call('hostList', {}, { signal: AbortSignal.timeout(5_000) })
+      return answer.some(({ name }) => name === 'h3')
+    }
+    const moments = {
+      'when an inviter is asked': (said: readonly string[]) => said.length > 0,
+      'when the mesh has let it in': listed,
+      'when it knows that it is let in': () => existsSync(join(h3.dataDir, 'member.json')),
+    }
+    for (const [moment, reached] of Object.entries(moments)) {
+      const said: string[] = []
+      const joining = follow(h3, single, said).catch(() => 'broken')
+      await waitFor(moment, () => reached(said), { everyMs: 2 })
+      await h3.killAgent()
+      expect(['broken', 'done'], moment).toContain(await joining)
+      await h3.startAgent({ boot: false })
+    }
+    expect(await h3.ok('join', single)).toBe('host h3 is a member of mesh lab\n')
+    expect(await h3.ok('join', single)).toBe('host h3 is a member of mesh lab\n')
+    expect(await names()).toEqual(['h1', 'h2', 'h3', 'h4'])
+    const token = (await h2.json<Answer<'tokenList'>>('token', 'list')).find(({ id }) => id === parseToken(single).tokenId)
+    expect(token).toMatchObject({ used: 1, state: 'used-up' })
+  })
+
+  it('is refused without a good token, told why, and the mesh remembers', async () => {
+    const good = parseToken(await newToken(h1))
+    const expired = await newToken(h2, '--ttl', '1s')
+    const revoked = await newToken(h2)
+    await h3.ok('token', 'revoke', parseToken(revoked).tokenId)
+    const expiredId = parseToken(expired).tokenId
+    await waitFor('the token to expire', async () => {
+      const tokens = await h1.json<Answer<'tokenList'>>('token', 'list')
+      return tokens.find(({ id }) => id === expiredId)?.state === 'expired'
+    })
+    const whole = encodeToken(good)
+    const cases: readonly (readonly [string, string, RegExp])[] = [
+      ['used up', single, /used up: 1 of 1 uses/],
+      ['expired', expired, /expired/],
+      ['revoked', revoked, /revoked/],
+      ['forged', encodeToken(forged(good, {})), /signature/],
+      ['for another mesh', encodeToken(forged(good, { meshId: '0000000000000000' as MeshId })), /for mesh 0000000000000000/],
+      ['copied in part', whole.slice(0, -7), /copied only in part/],
+    ]
+    for (const [what, token, reason] of cases) {
+      const { code, stderr } = await stranger.cli('join', token)
+      expect([code, stderr], what).toEqual([3, expect.stringMatching(reason)])
+    }
+    expect(await names()).toEqual(['h1', 'h2', 'h3', 'h4'])
+    const remembered = [/used up/, /expired/, /revoked/, /signature/, /for mesh 0000000000000000/]
+    await waitFor('the refusals to be remembered', async () => {
+      const events = JSON.stringify(await h3.json<Answer<'eventList'>>('event', 'list'))
+      const missing = remembered.filter((reason) => !reason.test(events))
+      expect(missing).toEqual([])
+      return true
+    })
+  })
+
+  it('belongs to one mesh only', async () => {
+    const other = encodeToken(forged(parseToken(await newToken(h1)), { meshId: '0000000000000000' as MeshId }))
+    for (const args of [
+      ['join', other],
+      ['init', '--name', 'other'],
+    ]) {
+      const { code, stderr } = await h2.cli(...args)
+      expect([code, stderr]).toEqual([7, expect.stringContaining('belongs to mesh lab already')])
+    }
+  })
+
+  it('is cut off once it is removed, and a restart of its agent changes nothing about it', async () => {
+    await h1.ok('host', 'remove', 'h4')
+    expect(await names()).toEqual(['h1', 'h2', 'h3'])
+    const cutOff = (): Promise<boolean> =>
+      waitFor('h4 to have no quorum', async () => (await statusOf(h4)).quorum === 'lost', { limitMs: 30_000 })
+    await cutOff()
+    const { code, stderr } = await h4.cli('config', 'set', 'vm.shutdown-timeout-s', '33', '--timeout', '20')
+    expect([code, stderr]).toEqual([5, expect.stringContaining('no leader')])
+    await h4.killAgent()
+    await h4.startAgent({ boot: false })
+    await cutOff()
+    const value = (await h1.json<Answer<'configShow'>>('config', 'get', 'vm.shutdown-timeout-s')).value
+    expect(value).toBe(90)
+    for (const host of [h1, h2, h3]) {
+      const { members } = (await host.api.call('meshStatus', {}, { signal: AbortSignal.timeout(5_000) })).answer
+      expect(members.map(({ name }) => name)).toEqual(['h1', 'h2', 'h3'])
+    }
+  })
+})
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const from = performance.now()
+  await work()
+  return Math.round(performance.now() - from)
+}
+
+/** `done`, or the reason of the failure; collects the steps. Rejects where the agent is gone. */
+async function follow({ api }: MeshHost, token: string, said: string[]): Promise<string> {
+  for await (const message of api.follow('join', { body: { token } }, { signal: AbortSignal.timeout(60_000) })) {
+    if (message.kind === 'done') return 'done'
+    if (message.kind === 'failed') return message.error.message
+    said.push(message.step)
+  }
+  return 'broken'
+}
+
+/** The same token with another secret, and whatever else is to be different. */
+function forged(token: JoinToken, changes: Partial<JoinToken>): JoinToken {
+  return createToken({ ...token, ...changes }, realRandom).token
+}
