@@ -1,5 +1,6 @@
 // From the agreed state and what hosts measure to the answers of the API: one function a noun. Pure.
 import { type HostId } from '../base/ids.ts'
+import { inKeyOrder } from '../inventory/canonical-json.ts'
 import { type RaftRole } from '../inventory/cluster.ts'
 import { tokenState } from '../inventory/apply-token.ts'
 import { type Inventory } from '../inventory/inventory.ts'
@@ -48,7 +49,7 @@ export function hostAnswer({ inventory, liveness, load, roles }: Sight, host: Ho
     qemuVersion,
     accelerator,
     machineTypes: [...machineTypes],
-    labels: { ...host.labels },
+    labels: Object.fromEntries(Object.entries(host.labels).toSorted(([one], [other]) => compareText(one, other))),
     joinedAt: isoTime(host.joinedAt),
   }
 }
@@ -118,7 +119,7 @@ export function jobAnswer({ id, kind, object, name, phase, step, percent, starte
 }
 
 export function eventAnswer({ index, at, type, object, actor, reason, data }: Event): EventAnswer {
-  return { index, time: isoTime(at), type, object, actor, reason, data: { ...data } }
+  return { index, time: isoTime(at), type, object, actor, reason, data: inKeyOrder(data) }
 }
 
 /** `nowMs` is this host's wall clock: for show only, a join is judged by the leader's. */

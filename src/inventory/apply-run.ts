@@ -1,5 +1,6 @@
 // Runs: a VM is given to a host under a new epoch, its host reports what it sees, and only that host's `vm-stopped` ends the ownership.
 import { type Reason } from '../base/errors.ts'
+import { canonicalJson } from './canonical-json.ts'
 import { type Command } from './command.ts'
 import { type Draft } from './draft.ts'
 import { failJob, finishJob, holdJob, moveJob } from './jobs.ts'
@@ -49,7 +50,7 @@ function assign(draft: Draft, vm: Vm, command: Extract<Command, { kind: 'vm-assi
 /** Told once for the same reasons: a leader that looks every second must not fill the log. */
 function unplaceable(draft: Draft, vm: Vm, reasons: readonly Reason[]): CommandResult {
   if (!needsHost(vm)) return stale(`VM ${vm.name} needs no host`)
-  const told = vm.fault?.kind === 'unplaceable' && JSON.stringify(vm.fault.reasons) === JSON.stringify(reasons)
+  const told = vm.fault?.kind === 'unplaceable' && canonicalJson(vm.fault.reasons) === canonicalJson(reasons)
   if (told) return done({ id: vm.id })
   draft.put('vms', { ...vm, fault: { kind: 'unplaceable', reasons, at: draft.at } })
   draft.event('vm.unplaceable', `vm ${vm.name}`, { id: vm.id, reasons })
@@ -76,9 +77,19 @@ function observed(draft: Draft, vm: Vm, command: Extract<Command, { kind: 'vm-ob
 }
 
 function eventOf(before: VmStatus, status: VmStatus): string | null {
-  if (status === 'running') return before === 'starting' ? 'vm.started' : before === 'powered-off' ? 'vm.rebooted' : 'vm.resumed'
-  if (status === 'paused') return before === 'starting' ? 'vm.started' : 'vm.paused'
-  return status === 'io-error' ? 'vm.io-error' : null
+  if (before === 'starting')
+    return status === 'running' || status === 'paused' ? 'vm.started' : status === 'io-error' ? 'vm.io-error' : null
+  switch (status) {
+    case 'running':
+      // Out of a shutdown or a power-off it is a reboot, done or given up: its job tells of that.
+      return before === 'paused' || before === 'io-error' ? 'vm.resumed' : null
+    case 'paused':
+      return 'vm.paused'
+    case 'io-error':
+      return 'vm.io-error'
+    default:
+      return null
+  }
 }
 
 interface StatusStep {

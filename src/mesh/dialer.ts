@@ -68,13 +68,15 @@ export class Dialer {
     }
   }
 
-  /** Something changed that may let a dial succeed: tries start afresh. */
+  /** Something changed that may let a dial succeed: tries start afresh, one that is under way is given up. */
   hint(host: HostId): void {
     const target = this.#targets.get(host)
     if (target === undefined) return
     target.failures = 0
     target.start = 0
     target.dueAt = this.#options.clock.now() + this.#politeMs(host)
+    target.running?.abort(new Error('tried afresh'))
+    target.running = undefined
   }
 
   hintAll(): void {
@@ -151,36 +153,37 @@ export class Dialer {
     const controller = new AbortController()
     target.running = controller
     const limit = deadline(clock, TRY_MS, `dialling ${target.host}`, controller.signal)
-    try {
-      await this.#tryAddresses(target, limit.signal)
-    } catch (error) {
-      target.cause = errorText(error)
-    }
+    const causes = await this.#tryAddresses(target, limit.signal)
     limit.done()
+    // Given up for a new try, which began afresh: nothing of this one counts.
+    if (target.running !== controller) return
     target.running = undefined
+    if (causes.length > 0) target.cause = causes.join('; ')
+    target.start += causes.length
     target.dueAt = clock.now() + backoffMs(target.failures, BACKOFF, random)
     target.failures += 1
   }
 
-  async #tryAddresses(target: Target, signal: AbortSignal): Promise<void> {
-    const { clock, known, connect } = this.#options
+  /** One after the other until one answers; why each of the others did not. */
+  async #tryAddresses(target: Target, signal: AbortSignal): Promise<string[]> {
+    const { clock, known, connect, isBusy } = this.#options
     const addresses = this.#addresses(target)
+    if (addresses.length === 0) return ['no address of it is known']
     const causes: string[] = []
     for (const address of addresses) {
       const limit = deadline(clock, ADDRESS_MS, `dialling ${address}`, signal)
       try {
         await connect(target.host, address, limit.signal)
         known.good(target.host, address)
-        return
+        return []
       } catch (error) {
         causes.push(`${address}: ${errorText(error)}`)
-        target.start += 1
-        if (signal.aborted || this.#options.isBusy(target.host)) break
+        if (signal.aborted || isBusy(target.host)) return causes
       } finally {
         limit.done()
       }
     }
-    target.cause = causes.length === 0 ? 'no address of it is known' : causes.join('; ')
+    return causes
   }
 
   /** News first, then the last good one, what the peer said itself, what was agreed on; later tries start further down. */

@@ -1,8 +1,7 @@
-// A placement in words: why not there, why nowhere, why here.
+// A placement in words: why not there, why there.
 import { type Reason } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
 import { type Host } from '../inventory/model.ts'
-import { compareText, hostName } from '../inventory/view.ts'
 import { FILTERS } from './filters.ts'
 import { type Score } from './scores.ts'
 import { type Placeable, type World } from './world.ts'
@@ -34,19 +33,4 @@ export function whyThere(ranking: readonly Ranked[]): readonly string[] {
 
 function grade(ranked: Ranked): string {
   return ranked.score.total.toFixed(3)
-}
-
-/** One sentence for a refusal by all hosts, the most frequent reason first: "memory: h1, h3; role: h2". */
-export function refusalSummary(world: World, perHost: readonly HostRefusal[]): string {
-  const hosts = new Map<string, string[]>()
-  for (const { host, reasons } of perHost) {
-    for (const code of new Set(reasons.map((reason) => reason.code))) {
-      hosts.set(code, [...(hosts.get(code) ?? []), hostName(world.inventory, host)])
-    }
-  }
-  if (hosts.size === 0) return 'the mesh has no host'
-  return [...hosts]
-    .sort(([a, hostsOfA], [b, hostsOfB]) => hostsOfB.length - hostsOfA.length || compareText(a, b))
-    .map(([code, names]) => `${code}: ${names.join(', ')}`)
-    .join('; ')
 }

@@ -31,7 +31,7 @@ export function score(world: World, vm: Placeable, host: Host): Score {
   const parts: readonly ScorePart[] = [
     part('memory', capacity.usableMiB > 0 ? leftMiB / capacity.usableMiB : 0, `${leftMiB} MiB free after it`),
     part('cpu', 1 - busy.share, busy.text),
-    part('vms', 1 / (1 + capacity.vms), `${capacity.vms} other VMs`),
+    part('vms', 1 / (1 + capacity.vms), `${capacity.vms} other ${capacity.vms === 1 ? 'VM' : 'VMs'}`),
     part('last-host', stays ? 1 : 0, stays ? 'ran there last' : ''),
   ]
   const weight = parts.reduce((sum, one) => sum + one.weight, 0)

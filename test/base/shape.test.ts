@@ -55,8 +55,8 @@ it('finite numbers may be fractions, nothing else', () => {
 })
 
 it('a literal is one of its values, by type as well', () => {
-  expect(literal('a', 1)(1, 'x')).toBe(1)
-  expect(() => literal('a', 1)('1', 'x')).toThrow('x must be one of a, 1, found "1"')
+  expect(literal<'a' | 1>('a', 1)(1, 'x')).toBe(1)
+  expect(() => literal<'a' | 1>('a', 1)('1', 'x')).toThrow('x must be one of a, 1, found "1"')
 })
 
 it('anything is anything', () => expect([anything(null), anything('x')]).toEqual([null, 'x']))

@@ -1,3 +1,4 @@
+// Configuration changes as bytes: they come back, and what was never written is refused.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { OperationError } from '../../src/base/errors.ts'

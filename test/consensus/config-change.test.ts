@@ -1,3 +1,4 @@
+// Configurations and their changes: tables, and properties over any sequence of changes.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { changeConf, confProblem, isVoter, leavesJoint, members, NO_MEMBERS } from '../../src/consensus/config-change.ts'

@@ -1,3 +1,4 @@
+// Elections beyond the paper: pre-vote, quorum check and lease, a forgotten leader, who may campaign, leaders elected again.
 import { describe, expect, test } from 'vitest'
 import { append, confOf, entriesOf, heartbeat, Member, only, snapshotAt, the, voteFor, voteRequest } from './member.ts'
 

@@ -1,3 +1,4 @@
+// A follower's receiving side: snapshots, messages that make no sense, a log that lost what it held.
 import { describe, expect, test } from 'vitest'
 import { hasCode } from '../../src/base/errors.ts'
 import { type Message } from '../../src/consensus/types.ts'

@@ -1,3 +1,4 @@
+// The window of appends under way.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'

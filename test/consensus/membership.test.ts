@@ -1,3 +1,4 @@
+// Configuration changes as they are applied: simple and joint, a removed leader, changes not applied yet.
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'
 import { encodeConfChange } from '../../src/consensus/conf-codec.ts'

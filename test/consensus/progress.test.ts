@@ -1,3 +1,4 @@
+// What a leader knows of one member: acknowledgements, rejections, states, the commit index it was sent.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'

@@ -1,3 +1,4 @@
+// Proposals and configuration changes: who takes them, and why they are refused.
 import { describe, expect, test } from 'vitest'
 import { type ConfChange, type ConfChangeStep } from '../../src/consensus/types.ts'
 import { bytes, entriesOf, heartbeat, Member, the } from './member.ts'

@@ -1,3 +1,4 @@
+// Quorum arithmetic: tables, and a count one by one to compare with.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { committedIndex, majority, voteResult } from '../../src/consensus/quorum.ts'

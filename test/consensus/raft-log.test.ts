@@ -1,3 +1,4 @@
+// The log in memory: tables, and a plain list that is rewritten step by step to compare with.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'

@@ -1,3 +1,4 @@
+// The core from outside: starting, Ready and its order of obligations, status.
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'
 import { DEFAULTS, type RaftConfig } from '../../src/consensus/raft-config.ts'

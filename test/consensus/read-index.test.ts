@@ -1,3 +1,4 @@
+// Rounds of reads, as the leader keeps them.
 import { describe, expect, test } from 'vitest'
 import { MAX_WAITING_READS, ReadRounds } from '../../src/consensus/read-index.ts'
 import { confOf } from './member.ts'

@@ -1,3 +1,4 @@
+// Linearizable reads through the core, on a leader and on a follower.
 import { describe, expect, test } from 'vitest'
 import { append, bytes, entriesOf, heartbeat, Member, only, the } from './member.ts'
 

@@ -1,3 +1,4 @@
+// A leader's sending side: batching, flow control, learners, snapshots.
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'
 import { bytes, confOf, heartbeat, Member, only, snapshotAt, the } from './member.ts'

@@ -37,20 +37,23 @@ interface Mood {
   readonly config?: Partial<RaftConfig>
 }
 
-type Act =
-  | 'deliver'
-  | 'work'
-  | 'tick'
-  | 'propose'
-  | 'read'
-  | 'lead'
-  | 'compact'
-  | 'report'
-  | 'crash'
-  | 'crash-new-leader'
-  | 'restart'
-  | 'isolate'
-  | 'change'
+const ACTS = [
+  'deliver',
+  'work',
+  'tick',
+  'propose',
+  'read',
+  'lead',
+  'compact',
+  'report',
+  'crash',
+  'crash-new-leader',
+  'restart',
+  'isolate',
+  'change',
+] as const
+
+type Act = (typeof ACTS)[number]
 
 const CALM: Mood['acts'] = {
   deliver: 450,
@@ -101,6 +104,7 @@ export class SimulatedGroup implements Witness {
   readonly #random: Random
   readonly #members: SimulatedMember[]
   readonly #mood: Mood
+  readonly #allShares: number
   #network: Message[] = []
   /** Who hears and is heard by nobody; what was under way to it before may still arrive. */
   readonly #isolated = new Set<number>()
@@ -121,6 +125,7 @@ export class SimulatedGroup implements Witness {
   constructor(seed: number) {
     this.#random = seededRandom(seed)
     this.#mood = this.#pick(MOODS)
+    this.#allShares = Object.values(this.#mood.acts).reduce((sum, share) => sum + share, 0)
     const config: Partial<RaftConfig> = {
       electionTicks: 5,
       maxMessageBytes: this.#chance(0.5) ? 1 : 200,
@@ -161,8 +166,8 @@ export class SimulatedGroup implements Witness {
     throw new BugError(`liveness: no agreement within ${rounds} rounds after all trouble ended\n${state}`)
   }
 
-  saved(member: SimulatedMember): void {
-    for (const entry of member.durable.entries) this.#checkMatching(entry, member.durableTermAt(entry.index - 1) ?? 0)
+  saved(member: SimulatedMember, entries: readonly Entry[]): void {
+    for (const entry of entries) this.#checkMatching(entry, member.durableTermAt(entry.index - 1) ?? 0)
   }
 
   sending(member: SimulatedMember, messages: readonly Message[]): void {
@@ -231,10 +236,9 @@ export class SimulatedGroup implements Witness {
   }
 
   #nextAct(): Act {
-    const acts = Object.entries(this.#mood.acts)
-    let roll = this.#random.float() * acts.reduce((sum, [, share]) => sum + share, 0)
-    const [act] = acts.find(([, share]) => (roll -= share) < 0) ?? ['deliver']
-    return isAct(act) ? act : 'deliver'
+    let roll = this.#random.float() * this.#allShares
+    for (const act of ACTS) if ((roll -= this.#mood.acts[act]) < 0) return act
+    return 'deliver'
   }
 
   #restart(): void {
@@ -498,10 +502,6 @@ export class SimulatedGroup implements Witness {
 /** Counted the slow way, as the thing to be tested counts too. */
 function isQuorum({ voters, outgoing }: ConfState, agrees: (id: number) => boolean): boolean {
   return [voters, outgoing].every((half) => half.length === 0 || half.filter(agrees).length * 2 > half.length)
-}
-
-function isAct(text: string): text is Act {
-  return text in CALM
 }
 
 function textOf(entry: Entry): string {

@@ -15,8 +15,7 @@ interface DiskState {
 
 /** What the world is told of; it checks each of them. */
 export interface Witness {
-  /** The log in memory and on disk may differ until `saved`. */
-  saved(member: SimulatedMember): void
+  saved(member: SimulatedMember, entries: readonly Entry[]): void
   sending(member: SimulatedMember, messages: readonly Message[]): void
   applying(member: SimulatedMember, entry: Entry): void
   /** The state up to there came as a snapshot. */
@@ -131,7 +130,7 @@ export class SimulatedMember {
     const ready = present(this.#inFlight, 'Ready')
     this.#inFlight = undefined
     this.#write(ready)
-    this.#witness.saved(this)
+    this.#witness.saved(this, ready.entries)
     this.#witness.sending(this, ready.messagesAfterSync)
     if (ready.snapshot !== undefined) this.#restore(ready.snapshot)
     for (const entry of ready.committed) this.#apply(raft, entry)

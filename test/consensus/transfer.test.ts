@@ -1,3 +1,4 @@
+// Leadership transfer.
 import { describe, expect, test } from 'vitest'
 import { bytes, heartbeat, Member, only, the } from './member.ts'
 

@@ -8,10 +8,10 @@ import { aMesh, aMeshWithRunningVm, datastoreId, diskId, hostId, jobId, someVm, 
 
 const web = vmId('web')
 const epoch = (counter: number, generation = 1): Epoch => ({ generation, counter })
-const assign = (to: string, as: Epoch): Command => ({
+const assign = (to: string, as: Epoch, vm = 'web'): Command => ({
   kind: 'vm-assign',
   leaderTerm: 1,
-  vm: web,
+  vm: vmId(vm),
   to: hostId(to),
   epoch: as,
   reasons: ['most memory'],
@@ -41,7 +41,7 @@ describe('vm-assign', () => {
     ['is of another generation', () => {}, assign('h1', epoch(1, 2))],
     ['would go to a stranger', () => {}, assign('h9', epoch(1))],
     ['would go to a witness', () => {}, assign('h3', epoch(1))],
-    ['is gone', () => {}, { ...assign('h1', epoch(1)), vm: vmId('db') } as Command],
+    ['is gone', () => {}, assign('h1', epoch(1), 'db')],
   ])('is stale for a VM that %s', (_what, prepare, command) => {
     const log = aMeshWithWaitingVm()
     prepare(log)
@@ -160,7 +160,11 @@ describe('vm-observed', () => {
   it.each([
     ['starting', 'running', ['vm.started']],
     ['paused', 'running', ['vm.resumed']],
-    ['powered-off', 'running', ['vm.rebooted']],
+    ['io-error', 'running', ['vm.resumed']],
+    ['starting', 'paused', ['vm.started']],
+    ['starting', 'io-error', ['vm.io-error']],
+    ['shutting-down', 'running', []],
+    ['powered-off', 'running', []],
     ['running', 'paused', ['vm.paused']],
     ['running', 'io-error', ['vm.io-error']],
     ['running', 'shutting-down', []],

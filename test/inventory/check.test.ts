@@ -31,7 +31,7 @@ function sound(): Inventory {
     sizeBytes: 1_048_576,
   } as const
   log.do(someVm('db', { disks: [disk] }))
-  log.do({ kind: 'disk-create', ...disk, id: diskId('spare'), name: 'spare', host: hostId('h1'), job: jobId('make') })
+  log.do({ ...disk, kind: 'disk-create', id: diskId('spare'), name: 'spare', host: hostId('h1'), job: jobId('make') })
   log.do({ kind: 'vm-pause', vm: vmId('web'), job: jobId('pause') })
   return log.now
 }

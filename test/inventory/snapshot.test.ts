@@ -59,13 +59,13 @@ describe('a snapshot', () => {
   })
 
   it.each([
-    ['no JSON', new TextEncoder().encode('{')],
-    ['no index', bytes({ v: 1, rows: [] })],
-    ['no rows', bytes({ v: 1, index: 1 })],
-    ['a row that is no pair', bytes({ v: 1, index: 1, rows: ['x'] })],
-    ['a row without a key', bytes({ v: 1, index: 1, rows: [[5, {}]] })],
-    ['a row of no shape', bytes({ v: 1, index: 1, rows: [['vms/web', {}]] })],
-  ])('with %s is not read', (_what, encoded) => expect(() => decodeSnapshot(encoded)).toThrow())
+    ['no JSON', new TextEncoder().encode('{'), 'snapshot is no JSON'],
+    ['no index', bytes({ v: 1, rows: [] }), 'snapshot.index must be'],
+    ['no rows', bytes({ v: 1, index: 1 }), 'snapshot.rows must be'],
+    ['a row that is no pair', bytes({ v: 1, index: 1, rows: ['x'] }), 'snapshot.rows[0] must be'],
+    ['a row without a key', bytes({ v: 1, index: 1, rows: [[5, {}]] }), 'snapshot.rows[0][0] must be'],
+    ['a row of no shape', bytes({ v: 1, index: 1, rows: [['vms/web', {}]] }), 'vms/web.id must be'],
+  ])('with %s is not read', (_what, encoded, message) => expect(() => decodeSnapshot(encoded)).toThrow(message))
 })
 
 describe('rows', () => {
@@ -81,7 +81,7 @@ describe('rows', () => {
 
   it('of every table there is one, under a key of its own', () => {
     const tables = new Set([...toRows(state).keys()].map((key) => key.split('/')[0]))
-    expect([...tables].sort()).toEqual(['datastores', 'disks', 'events', 'hosts', 'jobs', 'mesh', 'requests', 'settings', 'tokens', 'vms'])
+    expect(tables).toEqual(new Set(['datastores', 'disks', 'events', 'hosts', 'jobs', 'mesh', 'requests', 'settings', 'tokens', 'vms']))
   })
 
   it('are keyed by table and id, events so that they sort like their entries', () => {

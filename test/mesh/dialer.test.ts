@@ -198,10 +198,19 @@ describe('a try', () => {
   it('runs once at a time', async () => {
     answers.set('x:1', 'silent')
     dialer.setMembers(member('x:1'))
-    for (let turn = 0; turn < 10; turn += 1) {
-      dialer.hint(PEER)
-      await clock.run(100)
-    }
+    await clock.run(1400)
     expect(dials).toHaveLength(1)
+  })
+
+  it('is given up for a new one when something changed', async () => {
+    answers.set('x:1', 'silent')
+    answers.set('y:1', 'linked')
+    dialer.setMembers(member('x:1'))
+    await clock.run(100)
+    dialer.setMembers(member('x:1', 'y:1'))
+    await clock.run(100)
+    expect(addressesDialled()).toEqual(['x:1', 'y:1'])
+    await clock.run(10_000)
+    expect(dials).toHaveLength(2)
   })
 })

@@ -72,6 +72,11 @@ export class FakeWorld {
     return connection
   }
 
+  /** Its disk is empty. */
+  forget(id: HostId): void {
+    this.#known.delete(id)
+  }
+
   async startMachine(machine: Omit<FakeMachine, 'clock'>): Promise<Node> {
     this.#boots += 1
     const { id } = machine
@@ -89,6 +94,11 @@ export class FakeWorld {
   introduce(nodes: readonly Node[], members: readonly Node[] = nodes): void {
     const addresses = members.map(({ id, host }) => ({ host: id, addresses: host.machine.addresses }))
     for (const { mesh } of nodes) mesh.setMembers({ meshId: MESH, generation: 1, members: addresses })
+  }
+
+  /** Tells a node who the others are, but not where. */
+  introduceBlind(node: Node, others: readonly Node[]): void {
+    node.mesh.setMembers({ meshId: MESH, generation: 1, members: others.map(({ id }) => ({ host: id, addresses: [] })) })
   }
 
   allUp(nodes: readonly Node[], limitMs = 10_000): Promise<void> {

@@ -112,6 +112,7 @@ describe('listening', () => {
     for (const socket of sockets.slice(0, 10)) socket.write(Buffer.from(realRandom.bytes(5000)))
     introduce([a, b])
     await linked([a, b])
+    expect(sockets.slice(10).filter(({ destroyed }) => !destroyed).length).toBeGreaterThan(0)
   })
 })
 

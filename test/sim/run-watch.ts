@@ -17,15 +17,17 @@ interface LiveRun {
 export class RunWatch {
   readonly #faults: Faults
   readonly #trace: Trace
+  readonly #nameOf: (host: HostId) => string
   /** Every (vm, epoch) that was ever assigned, and to whom. */
   readonly #assigned = new Map<string, HostId>()
   readonly #started = new Map<string, HostId>()
   /** By VM: the processes that live now. */
   readonly #live = new Map<VmId, LiveRun[]>()
 
-  constructor(faults: Faults, trace: Trace) {
+  constructor(faults: Faults, trace: Trace, nameOf: (host: HostId) => string) {
     this.#faults = faults
     this.#trace = trace
+    this.#nameOf = nameOf
   }
 
   live(vm: VmId): readonly LiveRun[] {
@@ -53,7 +55,7 @@ export class RunWatch {
   /** `newest`: the state of whoever is furthest. */
   event(host: HostId, event: FakeRunEvent, newest: Inventory | undefined): void {
     const { vm, epoch, kind } = event
-    this.#trace.note(newest?.hosts.get(host)?.name ?? host, kind, epoch.counter, () => `${nameOf(newest, vm)} ${formatEpoch(epoch)}`)
+    this.#trace.note(this.#nameOf(host), kind, epoch.counter, () => `${nameOf(newest, vm)} ${formatEpoch(epoch)}`)
     if (kind === 'started') this.#onStart(host, event, newest)
     else if (kind === 'gone') this.#onGone(host, event)
   }
@@ -63,14 +65,19 @@ export class RunWatch {
     const name = `${nameOf(newest, vm)} (epoch ${formatEpoch(epoch)})`
     this.#trace.count('VM starts')
     const live = this.live(vm)
-    if (live[0] !== undefined) this.#faults.report(`VM ${name} starts on ${host} while it lives on ${live[0].host}`)
+    if (live[0] !== undefined)
+      this.#faults.report(`VM ${name} starts on ${this.#nameOf(host)} while it lives on ${this.#nameOf(live[0].host)}`)
     const before = this.#started.get(key)
-    if (before !== undefined) this.#faults.report(`VM ${name} starts on ${host}, that epoch was started on ${before} before`)
+    if (before !== undefined)
+      this.#faults.report(`VM ${name} starts on ${this.#nameOf(host)}, that epoch was started on ${this.#nameOf(before)} before`)
     const assigned = this.#assigned.get(key)
-    if (assigned !== host) this.#faults.report(`VM ${name} starts on ${host}, assigned was ${assigned ?? 'nobody'}`)
+    if (assigned !== host)
+      this.#faults.report(
+        `VM ${name} starts on ${this.#nameOf(host)}, assigned was ${assigned === undefined ? 'nobody' : this.#nameOf(assigned)}`,
+      )
     const owner = newest?.vms.get(vm)?.owner ?? null
     if (owner === null || owner.host !== host || !sameEpoch(owner.epoch, epoch)) {
-      this.#faults.report(`VM ${name} starts on ${host} although that ownership has ended`)
+      this.#faults.report(`VM ${name} starts on ${this.#nameOf(host)} although that ownership has ended`)
     }
     this.#started.set(key, host)
     this.#live.set(vm, [...live, { host, epoch }])
@@ -85,7 +92,8 @@ export class RunWatch {
 
   #ended(index: number, run: Run): void {
     const still = this.live(run.vm).find(({ epoch }) => sameEpoch(epoch, run.epoch))
-    if (still !== undefined) this.#faults.report(`entry ${index} ends the ownership of ${runKey(run)} while it lives on ${still.host}`)
+    if (still !== undefined)
+      this.#faults.report(`entry ${index} ends the ownership of ${runKey(run)} while it lives on ${this.#nameOf(still.host)}`)
   }
 }
 

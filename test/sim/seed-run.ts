@@ -6,7 +6,7 @@ import { Administrator } from './administrator.ts'
 import { initialise, join, powerOn, quorumGrows } from './founding.ts'
 import { Nemesis } from './nemesis.ts'
 import { demandProgress } from './progress.ts'
-import { type Counts, type LineSink } from './trace.ts'
+import { type Counts, type Sink } from './trace.ts'
 import { describeWeather, drawWeather, type Weather } from './weather.ts'
 import { Workload } from './workload.ts'
 import { World } from './world.ts'
@@ -16,7 +16,7 @@ export interface SeedOptions {
   readonly hosts: number
   /** Virtual seconds of faults. */
   readonly seconds: number
-  readonly sink?: LineSink
+  readonly sink?: Sink
 }
 
 export interface SeedReport {

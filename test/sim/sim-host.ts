@@ -38,6 +38,7 @@ export interface Surroundings {
   readonly trace: Trace
   readonly faults: Faults
   readonly logWatch: LogWatch
+  readonly nameOf: (host: HostId) => string
   readonly raftLimits: AgentPorts['raftLimits']
 }
 
@@ -194,6 +195,7 @@ export class SimHost {
       log,
       known: this.#known,
     })
+    mesh.onPeer(({ kind, host }) => trace.note(this.name, `peer ${kind}`, 0, () => this.#world.nameOf(host)))
     const life: Life = {
       number,
       clock,

@@ -1,7 +1,7 @@
 // Runs many seeds of the simulated world: ./dev run node test/sim/swarm.ts --seeds 100 --from 1 --hosts 3 --seconds 60 [--trace]
 import { parseArgs } from 'node:util'
 import { runSeed, type SeedReport } from './seed-run.ts'
-import { COUNTED, type Counted, noCounts } from './trace.ts'
+import { COUNTED, type Counted, noCounts, type Sink } from './trace.ts'
 
 export interface SwarmOptions {
   readonly seeds: readonly number[]
@@ -64,8 +64,7 @@ function tell({ seed, failure, hash, weather }: SeedReport, options: SwarmOption
 }
 
 async function traceOne({ seeds, hosts, seconds }: SwarmOptions): Promise<void> {
-  const sink = (atMs: number, who: string, text: string): void =>
-    console.log(`${(atMs / 1000).toFixed(3).padStart(9)} ${who.padEnd(4)} ${text}`)
+  const sink: Sink = (atMs, who, what, words) => console.log(`${(atMs / 1000).toFixed(3).padStart(9)} ${who.padEnd(4)} ${what} ${words}`)
   for (const seed of seeds) {
     const report = await runSeed({ seed, hosts, seconds, sink })
     console.log(`${report.weather}\n${report.failure ?? 'no violation'}`)

@@ -34,17 +34,17 @@ export const COUNTED = [
 export type Counted = (typeof COUNTED)[number]
 export type Counts = Readonly<Record<Counted, number>>
 
-/** `atMs` since the world began. */
-export type LineSink = (atMs: number, who: string, text: string) => void
+/** Gets each thing as it happens: `atMs` since the world began, who, what it was, and its details in words. */
+export type Sink = (atMs: number, who: string, what: string, words: string) => void
 
 export class Trace {
   readonly counts: Record<Counted, number>
-  #sink: LineSink | undefined
+  readonly #sink: Sink | undefined
   readonly #clock: Clock
   readonly #codes = new Map<string, number>()
   #hash = 0x811c9dc5
 
-  constructor(clock: Clock, sink?: LineSink) {
+  constructor(clock: Clock, sink?: Sink) {
     this.#clock = clock
     this.#sink = sink
     this.counts = noCounts()
@@ -64,7 +64,7 @@ export class Trace {
     this.#mix(this.#code(who))
     this.#mix(this.#code(what))
     this.#mix(number)
-    this.#sink?.(this.#clock.now(), who, words === undefined ? what : `${what} ${words()}`)
+    this.#sink?.(this.#clock.now(), who, what, words?.() ?? '')
   }
 
   /** Of numbers beyond 32 bits both halves count. */

@@ -11,14 +11,14 @@ import { RunWatch } from './run-watch.ts'
 import { SharedFiles } from './shared-files.ts'
 import { SimHost, type HostWish, type Life, type Surroundings } from './sim-host.ts'
 import { StateWatch, type Applied } from './state-watch.ts'
-import { Faults, Trace, type LineSink } from './trace.ts'
+import { Faults, Trace, type Sink } from './trace.ts'
 
 export interface WorldOptions {
   readonly seed: number
   readonly hosts: readonly HostWish[]
   readonly raftLimits?: Surroundings['raftLimits']
-  /** Gets every step as a line. */
-  readonly sink?: LineSink
+  /** Gets every step in words. */
+  readonly sink?: Sink
   /** Gets every committed command once, when the first host has applied it. */
   readonly onApplied?: (applied: Applied) => void
 }
@@ -61,7 +61,7 @@ export class World {
     this.network = new FakeNetwork(this.clock, this.random)
     this.files = new SharedFiles(this.clock)
     this.logWatch = new LogWatch(this.faults, this.trace)
-    this.runWatch = new RunWatch(this.faults, this.trace)
+    this.runWatch = new RunWatch(this.faults, this.trace, (host) => this.nameOf(host))
     this.requestWatch = new RequestWatch(this.faults, this.trace)
     this.stateWatch = new StateWatch(this.faults, this.logWatch, (applied) => {
       this.trace.note(applied.host, 'applied', applied.index, () => `${applied.index} ${JSON.stringify(applied.record.command)}`)
@@ -77,7 +77,12 @@ export class World {
 
   #parts(): Omit<Surroundings, 'raftLimits'> {
     const { clock, random, network, files, trace, faults, logWatch } = this
-    return { clock, random, network, files, trace, faults, logWatch }
+    return { clock, random, network, files, trace, faults, logWatch, nameOf: (host) => this.nameOf(host) }
+  }
+
+  nameOf(id: HostId): string {
+    for (const host of this.hosts.values()) if (host.id === id) return host.name
+    return id
   }
 
   host(name: string): SimHost {
