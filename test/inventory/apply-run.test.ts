@@ -162,7 +162,7 @@ describe('vm-observed', () => {
     ['paused', 'running', ['vm.resumed']],
     ['io-error', 'running', ['vm.resumed']],
     ['starting', 'paused', ['vm.started']],
-    ['starting', 'io-error', ['vm.io-error']],
+    ['starting', 'io-error', ['vm.io-error', 'job.failed']],
     ['shutting-down', 'running', []],
     ['powered-off', 'running', []],
     ['running', 'paused', ['vm.paused']],
