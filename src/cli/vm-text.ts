@@ -30,7 +30,7 @@ export function vmText(vm: VmAnswer, paint: Paint): string {
     ['state', `${paint(stateColor(vm.state), vm.state)}${vm.desired === 'off' ? '' : ` (wanted ${vm.desired})`}`],
     ['host', owner === null ? '' : `${owner.host}, epoch ${owner.epoch}`],
     ['uptime', vm.uptimeS === null ? '' : formatSeconds(vm.uptimeS)],
-    ['vCPUs', `${vm.vcpus} of ${vm.cpu}${usage.cpuMHz === null ? '' : `, ${formatMHz(usage.cpuMHz)} in use`}`],
+    ['vCPUs', `${vm.vcpus}, CPU ${vm.cpu}${usage.cpuMHz === null ? '' : `, ${formatMHz(usage.cpuMHz)} in use`}`],
     ['memory', `${formatMiB(vm.memoryMiB)}${usage.memoryMiB === null ? '' : `, ${formatMiB(usage.memoryMiB)} in use`}`],
     ['machine', `${vm.machineType}, ${vm.firmware}`],
     ['kernel', boot?.kernel ?? ''],

@@ -96,7 +96,7 @@ export class RaftLog {
     if (first === undefined) return
     assert(first.index > this.#committed, `log: entry ${first.index} would replace a committed one (${this.#committed})`)
     assert(first.index <= this.lastIndex + 1, `log: entry ${first.index} leaves a gap behind ${this.lastIndex}`)
-    this.#entries.length = first.index - this.firstIndex
+    if (first.index <= this.lastIndex) this.#entries.length = first.index - this.firstIndex
     this.#entries.push(...entries)
     this.#handedOut = Math.min(this.#handedOut, first.index - 1)
   }

@@ -12,9 +12,15 @@ export function appendEntry(core: Core, proposal: Pick<Entry, 'kind' | 'data'>):
   core.uncommittedBytes += bytes
   const index = core.log.lastIndex + 1
   core.log.append([{ index, term: core.term, kind: proposal.kind, data: proposal.data }])
-  // The leader counts towards the quorum only when its own disk has the entry: it acknowledges to itself after the sync.
-  send(core, core.id, { kind: 'append-response', index, reject: false, hintIndex: 0, hintTerm: 0 })
+  acknowledgeToItself(core, index)
   return true
+}
+
+/** The leader counts towards the quorum only when its own disk has the entry: so it gets its answer after the sync, one for all of a Ready. */
+function acknowledgeToItself(core: Core, index: number): void {
+  const last = core.messagesAfterSync.at(-1)
+  if (last?.kind === 'append-response' && last.to === core.id) core.messagesAfterSync.pop()
+  send(core, core.id, { kind: 'append-response', index, reject: false, hintIndex: 0, hintTerm: 0 })
 }
 
 /** What was applied is no longer uncommitted. An estimate: what a former leader left behind was never counted. */

@@ -96,7 +96,7 @@ export class JoinGate {
     const { host, address } = connection
     const stream = new FrameStream(wire, { clock, maxFrameBytes: MAX_JOIN_FRAME_BYTES, maxWaitingBytes: MAX_JOIN_FRAME_BYTES })
     const reply = await this.#answer(stream, host).catch((error: unknown) => {
-      const reason = errorText(error)
+      const reason = whyRefused(error)
       log.warn({ host, address, reason }, 'join refused')
       alarms.raise({ kind: 'refused', host, address, reason })
       stream.send(FRAME.joinReply, encodeJson(refusedReply(error)), 'normal')
@@ -146,6 +146,12 @@ export class JoinGate {
     for (const { connection } of [...this.#places]) connection?.abort(cause)
     this.#places.clear()
   }
+}
+
+/** What the event log keeps: the checks that said no, not that one did. */
+function whyRefused(error: unknown): string {
+  const reasons = error instanceof OperationError ? error.reasons : []
+  return reasons.length === 0 ? errorText(error) : reasons.map(({ message }) => message).join('; ')
 }
 
 async function payloadOf(stream: FrameStream, type: number, signal: AbortSignal): Promise<Uint8Array> {

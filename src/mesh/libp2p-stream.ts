@@ -98,7 +98,7 @@ export class Libp2pStream implements WireStream {
     // All that the other side sent was delivered: our half ends too, or the stream would stay half open for ever.
     stream.addEventListener('end', () => this.close())
     stream.addEventListener('close', ({ error }) => {
-      listener.onClose(error?.message ?? (this.#isEnding ? null : 'the connection closed'))
+      listener.onClose(error === undefined ? (this.#isEnding ? null : 'the connection closed') : textOf(error))
     })
     // What happened before anyone listened.
     if (stream.status !== 'open' && stream.status !== 'closing') listener.onClose('the connection closed')
@@ -136,4 +136,9 @@ export class Libp2pStream implements WireStream {
   abort(cause: string): void {
     this.#stream.abort(new Error(cause))
   }
+}
+
+/** libp2p's own words say nothing of who did it. */
+function textOf(error: Error): string {
+  return error.name === 'StreamResetError' ? 'the peer reset the stream or its connection' : error.message
 }

@@ -104,7 +104,7 @@ export class Links {
         this.#accept(stream, connection, limit),
       )
       if (refusal === undefined) return
-      log.warn({ host, address, reason: refusal.message }, 'peer refused')
+      log.info({ host, address, reason: refusal.message }, 'peer refused')
       if (refusal.code !== 'cloned-identity') alarms.raise({ kind: 'refused', host, address, reason: refusal.message })
       refuse(stream, refusal)
     } catch (error) {

@@ -96,7 +96,7 @@ describe('the change feed', () => {
     await next(feed)
     const beat = feed.next()
     await clock.run(9_999)
-    expect(await Promise.race([beat, 'pending'])).toBe('pending')
+    expect(await Promise.race([beat, Promise.resolve('pending')])).toBe('pending')
     await clock.run(1)
     expect(await beat).toEqual({ done: false, value: null })
   })

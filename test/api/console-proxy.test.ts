@@ -14,7 +14,7 @@ import { fakeAgent, type FakeAgent } from './fake-agent.ts'
 const signal = new AbortController().signal
 const web = vmId('web')
 
-async function open(agent: FakeAgent, vm = 'web'): Promise<{ readonly connection: ConsoleConnection; text(): string }> {
+async function open(agent: FakeAgent, vm = 'web'): Promise<{ readonly connection: ConsoleConnection; readonly text: () => string }> {
   let text = ''
   const connection = await openConsole(agent.client.target, vm, (bytes) => (text += Buffer.from(bytes).toString()), signal)
   return { connection, text: () => text }
@@ -59,7 +59,7 @@ describe('a console', () => {
     const agent = await fakeAgent({ inventory: running() })
     const { connection } = await open(agent)
     agent.consoles.end(web)
-    await connection.closed
+    await expect(connection.closed).resolves.toBeUndefined()
   })
 
   it('breaks for the person when the agent stops', async () => {

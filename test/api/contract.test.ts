@@ -69,7 +69,7 @@ describe('reads', () => {
   ] as const)('%s with %j', async (route, input, answer) => {
     const agent = await fakeAgent({ inventory: start(), changes: { load: () => NO_LOAD } })
     const reply = await agent.client.call(route, input as never, { signal })
-    expect(reply.json).toMatchObject(answer as object)
+    expect(reply.json).toMatchObject(answer)
     expect(reply.answer).toEqual(reply.json)
   })
 

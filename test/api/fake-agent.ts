@@ -27,6 +27,8 @@ export interface FakeAgent {
   readonly port: number
   readonly consoles: FakeConsoles
   stop(): Promise<void>
+  /** Stops and comes back on the same socket; the mesh goes on meanwhile. */
+  restart(): Promise<void>
 }
 
 export interface FakeAgentWishes {
@@ -48,13 +50,27 @@ export async function fakeAgent(wishes: FakeAgentWishes = {}): Promise<FakeAgent
   const context = { ...contextOf(mesh, consoles, wishes), ...wishes.changes }
   const socketPath = join(directory, 'hostmesh.sock')
   const tcp = wishes.tcp === true ? { host: '127.0.0.1', port: 0, dataDir: directory } : null
-  const server: ApiServer = await startApi(context, { socketPath, socketMode: 0o600, tcp })
+  const start = (): Promise<ApiServer> => startApi(context, { socketPath, socketMode: 0o600, tcp })
+  let server = await start()
   onTestFinished(async () => {
     await server.stop()
     await rm(directory, { recursive: true, force: true })
   })
   const client = apiClient({ kind: 'socket', path: socketPath }, realClock)
-  return { mesh, context, client, directory, socketPath, port: server.port ?? 0, consoles, stop: () => server.stop() }
+  return {
+    mesh,
+    context,
+    client,
+    directory,
+    socketPath,
+    port: server.port ?? 0,
+    consoles,
+    stop: () => server.stop(),
+    async restart() {
+      await server.stop()
+      server = await start()
+    },
+  }
 }
 
 function contextOf(mesh: FakeMesh, consoles: FakeConsoles, { files = [] }: FakeAgentWishes): ApiContext {

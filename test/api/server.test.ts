@@ -118,7 +118,7 @@ describe('the TCP listener', () => {
     const listeners = { socketPath: join(directory, 's'), socketMode: 0o600, tcp: { host: '127.0.0.1', port: 0, dataDir: directory } }
     await expect(startApi(agent.context, listeners)).rejects.toMatchObject({ code: 'failed', reasons: [{ code: 'api-token' }] })
     // Nothing is left half open either.
-    await expect(rawRequest({ socketPath: listeners.socketPath, path: '/v1/version' }, {})).rejects.toThrow()
+    await expect(rawRequest({ socketPath: listeners.socketPath, path: '/v1/version' }, {})).rejects.toThrow(/ENOENT|ECONNREFUSED/)
   })
 
   it('says which address it could not have', async () => {

@@ -315,7 +315,8 @@ describe('commands of each route', () => {
     ],
   ] as const)('%s with %j', async (route, input, command) => {
     const agent = await fakeAgent({ inventory: start() })
-    await agent.client.call(route, { query: {}, ...input } as never, { signal })
+    const whole: object = { query: {}, ...input }
+    await agent.client.call(route, whole as never, { signal })
     expect(agent.mesh.log.at(-1)?.command).toMatchObject(command)
   })
 

@@ -130,7 +130,7 @@ describe('tables', () => {
 
   it('events and settings', async () => {
     expect((await lines('event list --object web --type vm.started'))[0]).toBe(
-      '2026-11-25 00:00:12      12  vm.started            vm web  by admin@h1  id=web host=h1 epoch=1.1',
+      '2026-11-25 00:00:12      12  vm.started            vm web  by admin@h1  epoch=1.1 host=h1 id=web',
     )
     expect(await lines('config get placement.memory-reserve-mib')).toEqual(['512'])
     expect((await lines('config list'))[1]).toMatch(/^vm\.shutdown-timeout-s +90 +90 {2}Seconds/)

@@ -12,10 +12,18 @@ const LOOKUPS = [
   // Daemons that answer for the C library.
   /sun_path="[^"]*(nscd|systemd\/resolve|avahi)[^"]*"/,
   // What getaddrinfo reads before it asks.
-  /"\/etc\/(resolv\.conf|hosts|nsswitch\.conf|host\.conf|gai\.conf)"/,
+  /"\/etc\/(hosts|host\.conf|gai\.conf)"/,
 ]
+
+/** Node reads these when its module dns is loaded, as any listening socket makes it: the resolver gets ready, and asks nobody. */
+const RESOLVER_SETTINGS = /"\/etc\/(resolv|nsswitch)\.conf"/
 
 /** The lines of a trace that are part of a name look-up. */
 export function lookupsIn(trace: string): readonly string[] {
   return trace.split('\n').filter((line) => LOOKUPS.some((lookup) => lookup.test(line)))
+}
+
+/** The lines that read where a resolver would be: once each in a process that listens, again and again in one that looks names up. */
+export function resolverSettingsRead(trace: string): readonly string[] {
+  return trace.split('\n').filter((line) => RESOLVER_SETTINGS.test(line))
 }

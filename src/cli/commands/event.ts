@@ -5,6 +5,7 @@ import { backoffMs } from '../../base/backoff.ts'
 import { sleep } from '../../base/clock.ts'
 import { deadline } from '../../base/deadline.ts'
 import { hasCode } from '../../base/errors.ts'
+import { compareText } from '../../inventory/view.ts'
 import { type Paint } from '../color.ts'
 import { type CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags, parseCount } from '../flags.ts'
@@ -130,6 +131,8 @@ function matches({ object, type }: EventAnswer, wanted: Filter): boolean {
 /** One line an event: events of many hosts are read side by side, and piped into grep. */
 function eventLine({ index, time, type, object, actor, reason, data }: EventAnswer, paint: Paint): string {
   const why = reason === null ? '' : `  "${reason}"`
-  const facts = Object.entries(data).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const facts = Object.entries(data)
+    .toSorted(([a], [b]) => compareText(a, b))
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
   return `${formatTime(time)}  ${String(index).padStart(6)}  ${paint('bold', type.padEnd(20))}  ${object}  ${paint('dim', `by ${actor}`)}${why}${facts.length === 0 ? '' : `  ${paint('dim', facts.join(' '))}`}\n`
 }

@@ -1,0 +1,95 @@
+// What a start of the command line costs: nothing heavy is loaded before it is needed, and agent is only a step to the daemon.
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { readSourceTree } from '../tidy/source-tree.ts'
+import { hostmesh } from './cli-run.ts'
+
+const { files } = readSourceTree()
+const byPath = new Map(files.map((file) => [file.path, file]))
+
+/** Files and packages that are loaded before the first line runs: no lazy imports, no types. */
+function loadedAtStart(entry: string): { readonly files: ReadonlySet<string>; readonly packages: ReadonlySet<string> } {
+  const seen = new Set<string>()
+  const packages = new Set<string>()
+  const open = [entry]
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (seen.has(path)) continue
+    seen.add(path)
+    const file = byPath.get(path)
+    const text = file?.text ?? ''
+    for (const { specifier, target, line } of file?.imports ?? []) {
+      const statement =
+        text
+          .split('\n')
+          .slice(line - 1)
+          .join('\n')
+          .split(" from '")[0] ?? ''
+      const names = /^import \{([^}]*)\}/s
+        .exec(statement)?.[1]
+        ?.split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '')
+      const typesOnly = names?.every((name) => name.startsWith('type ')) ?? false
+      if (!/^(import|export)\b/.test(statement) || typesOnly) continue
+      if (target === undefined) packages.add(specifier)
+      else open.push(target)
+    }
+  }
+  return { files: seen, packages }
+}
+
+describe('`hostmesh --help`', () => {
+  it('loads stricli and nothing else from outside, no module of Node either', () => {
+    expect([...loadedAtStart('src/cli.ts').packages]).toEqual(['@stricli/core'])
+  })
+
+  it('loads no command, and no client', () => {
+    const { files: loaded } = loadedAtStart('src/cli.ts')
+    expect([...loaded].filter((path) => path.startsWith('src/cli/commands/') || path.startsWith('src/api/'))).toEqual([])
+    expect(loaded.size).toBeLessThan(20)
+  })
+
+  it('names every noun with its line', async () => {
+    const { code, out } = await hostmesh(['--help'])
+    expect(code).toBe(0)
+    for (const noun of ['agent', 'init', 'join', 'status', 'vm', 'why-not', 'completion'])
+      expect(out).toMatch(new RegExp(`^ {2}${noun} +[A-Z]`, 'm'))
+  })
+
+  it.each([['vm'], ['vm', '--help'], ['vm', 'create', '--help'], ['status', '-h'], ['completion', 'zsh', '--help']])(
+    'works everywhere: %s %s %s',
+    async (...words) => {
+      const { code, out, err } = await hostmesh(words)
+      expect([code, err]).toEqual([0, ''])
+      expect(out).toContain('USAGE')
+    },
+  )
+})
+
+describe('`hostmesh agent`', () => {
+  it('becomes the daemon, with the paths that follow from its data directory', async () => {
+    let became: readonly string[] = []
+    const become = (program: string, args: readonly string[]): never => {
+      became = [program, ...args]
+      throw new Error('became another program')
+    }
+    await hostmesh(['agent', '--listen', '192.0.2.1:7400', '--data-dir', '/data/', '--name', 'h1', '--api', '192.0.2.1:8443'], {
+      io: { become },
+    })
+    const daemon = join(import.meta.dirname, '../../src/daemon.ts')
+    const at = became.indexOf(daemon)
+    expect(became[0]).toBe(process.execPath)
+    expect(became.slice(at + 1)).toEqual([
+      '--data-dir',
+      '/data/',
+      '--listen',
+      '192.0.2.1:7400',
+      '--socket',
+      '/data/hostmesh.sock',
+      '--name',
+      'h1',
+      '--api',
+      '192.0.2.1:8443',
+    ])
+  })
+})
