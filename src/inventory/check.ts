@@ -40,7 +40,7 @@ function rowsAreKeyedAndOrderedByTheirId({ hosts, vms, datastores, disks, jobs, 
     const keys = [...rows.keys()]
     return [
       ...[...rows].filter(([key, row]) => key !== row.id).map(([key, row]) => `${table}: row ${row.id} stands under key ${key}`),
-      ...keys.filter((key, at) => key <= (keys[at - 1] ?? '')).map((key) => `${table}: row ${key} is out of order`),
+      ...keys.filter((key, at) => key < (keys[at - 1] ?? '')).map((key) => `${table}: row ${key} is out of order`),
     ]
   })
 }

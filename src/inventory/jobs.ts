@@ -1,6 +1,5 @@
 // The life of jobs inside apply: begun by a command, moved on by reports, ended once; ended ones are kept for people, up to a limit.
 import { type Reason } from '../base/errors.ts'
-import { type JobId } from '../base/ids.ts'
 import { type Draft } from './draft.ts'
 import { type Job } from './model.ts'
 import { compareText } from './view.ts'
@@ -56,10 +55,4 @@ function endJob(draft: Draft, job: Job): void {
   if (ended.length <= ENDED_JOBS_KEPT) return
   ended.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0) || compareText(a.id, b.id))
   for (const { id } of ended.slice(0, ended.length - ENDED_JOBS_KEPT)) draft.remove('jobs', id)
-}
-
-/** The job as it is now, if it has not ended. */
-export function openJobById(draft: Draft, id: JobId): Job | null {
-  const job = draft.state.jobs.get(id)
-  return job !== undefined && job.endedAt === null ? job : null
 }

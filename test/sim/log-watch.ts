@@ -16,6 +16,8 @@ export interface Watched {
 
 export interface CommittedEntry {
   readonly term: number
+  /** No later than this one a leader committed it; it may be of an older term itself. */
+  readonly committedIn: number
   readonly data: Uint8Array
   /** Undefined for what a new leader puts there of its own, and for configurations that Raft leaves by itself. */
   readonly record: CommandRecord | undefined
@@ -35,6 +37,7 @@ export class LogWatch {
   readonly #comparedTo = new Map<Watched, number>()
   #lastLeader: Watched | undefined
   #lastCommitted = 0
+  #highestTerm = 0
 
   constructor(faults: Faults, trace: Trace) {
     this.#faults = faults
@@ -94,6 +97,7 @@ export class LogWatch {
       return
     }
     this.#leaders.set(term, host)
+    this.#highestTerm = Math.max(this.#highestTerm, term)
     this.#trace.count('elections')
     if (this.#lastLeader !== undefined && this.#lastLeader !== host) this.#trace.count('leader changes')
     this.#lastLeader = host
@@ -101,12 +105,12 @@ export class LogWatch {
     this.#hasAllCommitted(host, term)
   }
 
-  /** Leader completeness: what was committed before its election is in the log of every later leader. */
+  /** Leader completeness: what was committed in an earlier term is in the log of every later leader. */
   #hasAllCommitted(host: Watched, term: number): void {
     const start = host.disk.log.snapshot.index
     for (let index = start + 1; index <= this.#lastCommitted; index += 1) {
       const committed = this.#committed.get(index)
-      if (committed === undefined || committed.term >= term) continue
+      if (committed === undefined || committed.committedIn >= term) continue
       const own = host.disk.entry(index)
       if (own?.term === committed.term) continue
       this.#faults.report(
@@ -148,7 +152,8 @@ export class LogWatch {
   #compare(host: Watched, entry: Entry): void {
     const known = this.#committed.get(entry.index)
     if (known === undefined) {
-      this.#committed.set(entry.index, { term: entry.term, data: entry.data, record: this.#recordOf(entry) })
+      const { index, term, data } = entry
+      this.#committed.set(index, { term, committedIn: this.#highestTerm, data, record: this.#recordOf(entry) })
       this.#lastCommitted = Math.max(this.#lastCommitted, entry.index)
       this.#trace.count('entries')
       return
