@@ -99,7 +99,7 @@ export class Administrator {
   /** A frozen agent takes the request when it thaws. */
   #inItsTurn<T>(life: Life, call: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      life.clock.defer(() => call().then(resolve, reject))
+      life.clock.defer(() => void call().then(resolve, reject))
     })
   }
 
