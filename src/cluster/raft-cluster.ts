@@ -59,12 +59,21 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): vo
       return machine.inventory()
     },
     propose: (command, how) => proposeSomewhere(options, command, how),
-    proposeAsLeader: (command, signal) => desk.decide(command, signal),
+    proposeAsLeader: (command, signal) => desk.decide(command, signal).catch(staleDecision),
     onChange: (listener) => machine.changes.on(listener),
     onLeading: (listener) => leading.on(listener),
     stop: offStatus,
   }
 }
+
+/** A decision that came after its term, here or on its way into the log, was not carried out: the port calls that an answer, not an error. */
+function staleDecision(error: unknown): CommandResult {
+  if (error instanceof OperationError && OVER.has(error.data['kind'])) return { kind: 'stale', why: error.message }
+  throw error
+}
+
+/** Of another term, not leading any more, overwritten by another leader's entry (consensus/proposals.ts). */
+const OVER: ReadonlySet<unknown> = new Set(['stale', 'not-leader', 'lost'])
 
 /** Tries until the outcome is known or the signal ends it: request keys and epochs make every repetition harmless. */
 async function proposeSomewhere(
@@ -107,7 +116,18 @@ async function tryOnce(
   if (role === 'leader') return desk.accept(request, self, signal)
   const host = leader === NOBODY ? undefined : members.hostOf(leader)
   if (host === undefined) throw noQuorum()
-  return parseProposeReply(await mesh.request(host, PROPOSE, request, { deadlineMs: TRY_MS, signal }))
+  // A leader that died in silence never answers: the election says so well before its link does.
+  const leaderless = new AbortController()
+  const off = replica.onStatus((status) => {
+    if (status.leader !== leader)
+      leaderless.abort(new OperationError('unreachable', 'the leader changed meanwhile', { data: { sent: true } }))
+  })
+  try {
+    const reply = await mesh.request(host, PROPOSE, request, { deadlineMs: TRY_MS, signal: AbortSignal.any([signal, leaderless.signal]) })
+    return parseProposeReply(reply)
+  } finally {
+    off()
+  }
 }
 
 /** Whoever wrote through this host reads its own write here. */

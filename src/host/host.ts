@@ -26,6 +26,7 @@ export function startHost(options: HostOptions): HostAgent {
   const { clock, cluster, driver, log } = options
   const stopping = new AbortController()
   const underWay = new Map<string, Promise<void>>()
+  let adopted = false
 
   const begin = (action: Action): void => {
     const key = objectOf(action)
@@ -48,6 +49,9 @@ export function startHost(options: HostOptions): HostAgent {
     onError: (error) => log.warn({ error: errorText(error) }, 'this host could not be observed'),
     run: async () => {
       const runs = await driver.list()
+      // Once per agent: what ran before it started is in its hands from here on.
+      if (!adopted) log.info({ guests: runs.filter(({ kind }) => kind === 'live').length }, 'the guests of this host are adopted')
+      adopted = true
       const inventory = cluster.view()
       const shutdownTimeoutMs = settingNumber(inventory, 'vm.shutdown-timeout-s') * 1000
       const view = { self: hands.self, inventory, runs, asked: hands.asked, nowMs: clock.now(), shutdownTimeoutMs }

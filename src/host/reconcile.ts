@@ -98,7 +98,8 @@ function bringDown(view: HostView, vm: Vm, run: LiveRun, how: 'shutdown' | 'stop
   if (how === 'stop') return { kind: 'end', vm: vm.id, epoch: run.epoch, intent: 'off', fresh: false }
   // A paused guest cannot hear its power button.
   if (run.status === 'paused') return { kind: 'resume', vm: vm.id, epoch: run.epoch }
-  return askToShutDown(view, run, openJob(view.inventory, vm.id, 'vm-shutdown')) ?? reportStatus(vm, run)
+  // The job of whoever waits for the end of this run: who asked for it, or who has asked for a start since.
+  return askToShutDown(view, run, openJob(view.inventory, vm.id)) ?? reportStatus(vm, run)
 }
 
 function restartGuest(view: HostView, vm: Vm, run: LiveRun, job: Job): Action | null {

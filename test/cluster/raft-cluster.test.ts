@@ -1,6 +1,6 @@
 // How a proposal travels from any host to the leader, and what the asker hears when that goes wrong.
 import { beforeEach, describe, expect, it } from 'vitest'
-import { deadline } from '../../src/base/deadline.ts'
+import { abortable, deadline } from '../../src/base/deadline.ts'
 import { emitter } from '../../src/base/emitter.ts'
 import { OperationError } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
@@ -69,9 +69,9 @@ beforeEach(() => {
       onApplied: (listener) => applied.on(listener),
     },
     mesh: {
-      request(host) {
+      request(host, _method, _body, { signal = new AbortController().signal }) {
         asked.push(host)
-        return answer()
+        return abortable(answer(), signal)
       },
     },
     desk: {
@@ -135,6 +135,20 @@ describe('a proposal', () => {
       }),
     ).toEqual(DONE.result)
     expect(asked).toEqual(['h2', 'h3'])
+  })
+
+  it('does not wait for a leader that fell silent once another is known', async () => {
+    answers = [() => new Promise<never>(() => undefined), () => Promise.resolve(DONE)]
+    const before = clock.now()
+    expect(
+      await propose(() => {
+        become({ leader: NOBODY })
+        become({ leader: 3 })
+        apply()
+      }),
+    ).toEqual(DONE.result)
+    expect(asked).toEqual(['h2', 'h3'])
+    expect(clock.now() - before).toBeLessThan(1_000)
   })
 
   it('waits for an election, and fails as not done when there is none for 3 s', async () => {

@@ -88,6 +88,11 @@ export function clusterContract(name: string, open: () => Promise<ClusterPlace>)
       expect(cluster.view().vms.get(vmId('web'))?.fault?.kind).toBe('unplaceable')
     })
 
+    it('lets nobody decide while nobody leads', async () => {
+      const decided = cluster.proposeAsLeader({ kind: 'vm-unplaceable', leaderTerm: 1, vm: vmId('web'), reasons: [] }, signal)
+      await expect(place.settle(decided)).rejects.toMatchObject({ code: 'no-quorum' })
+    })
+
     it('reads what was committed before', async () => {
       await place.lead()
       await place.settle(cluster.propose(someVm('web'), how))

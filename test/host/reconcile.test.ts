@@ -6,7 +6,7 @@ import { type Inventory } from '../../src/inventory/inventory.ts'
 import { type Epoch, type VmStatus } from '../../src/inventory/model.ts'
 import { sameEpoch, wantedRun } from '../../src/inventory/view.ts'
 import { type ObservedRun } from '../../src/vm/driver.ts'
-import { aMesh, aMeshWithRunningVm, hostId, jobId, someVm, type TestLog, TERM, vmId } from '../fixture/inventory.ts'
+import { aMesh, aMeshWithRunningVm, hostId, jobId, someVm, TestLog, TERM, vmId } from '../fixture/inventory.ts'
 
 const web = vmId('web')
 const FIRST: Epoch = { generation: 1, counter: 1 }
@@ -126,6 +126,15 @@ describe('a shutdown', () => {
   it('fails exactly when its time is over', () => {
     expect(reconcile(view(inventory, [live('running')], { asked, nowMs: 91_000 }))).toEqual([
       { kind: 'shutdown-expired', vm: web, epoch: FIRST, job },
+    ])
+  })
+
+  it('fails the start that waits for its end just so, or that would wait for ever', () => {
+    const log = new TestLog(inventory)
+    log.do({ kind: 'vm-start', vm: web, job: jobId('again') })
+    const waiting = new Map([[web, { epoch: FIRST, job: jobId('again'), askedAtMs: 1_000 }]])
+    expect(reconcile(view(log.now, [live('running')], { asked: waiting, nowMs: 91_000 }))).toEqual([
+      { kind: 'shutdown-expired', vm: web, epoch: FIRST, job: 'again' },
     ])
   })
 
