@@ -57,7 +57,13 @@ function join(draft: Draft, { token: tokenId, host }: Extract<Command, { kind: '
     draft.event('token.refused', `token ${tokenId}`, { host: host.id, name: host.name, reasons: against })
     return refused(`host ${host.name} may not join`, against)
   }
-  const reasons = joinerReasons(draft, host)
+  // What people called a host, it keeps; what it is, too: a host that owns VMs must not come back as a witness.
+  const joiner = before === undefined ? host : { ...host, name: before.name }
+  const reasons: Reason[] = [...joinerReasons(draft, joiner)]
+  if (before !== undefined && before.role !== host.role) {
+    const message = `host ${before.name} is a ${before.role} and cannot come back as a ${host.role}`
+    reasons.push({ code: 'role-change', message, fix: `hostmesh host remove ${before.name}, then join anew` })
+  }
   if (reasons.length > 0) {
     draft.event('host.refused', `host ${host.name}`, { id: host.id, reasons })
     return refused(`host ${host.name} cannot join`, reasons)
@@ -67,9 +73,9 @@ function join(draft: Draft, { token: tokenId, host }: Extract<Command, { kind: '
     draft.put('hosts', admitted(draft, host, 'joining', 0))
     draft.event('host.joined', `host ${host.name}`, { id: host.id, member: host.member, role: host.role, token: tokenId })
   } else {
-    const { status, incarnation, labels } = before
-    draft.put('hosts', { ...admitted(draft, host, status, incarnation), labels, joinedAt: before.joinedAt })
-    draft.event('host.replaced', `host ${host.name}`, { id: host.id, member: host.member, before: before.member })
+    const { status, incarnation, labels, joinedAt } = before
+    draft.put('hosts', { ...admitted(draft, joiner, status, incarnation), labels, joinedAt })
+    draft.event('host.replaced', `host ${joiner.name}`, { id: host.id, member: host.member, before: before.member })
   }
   return done({ id: host.id })
 }

@@ -19,8 +19,8 @@ const examples = [...text.matchAll(/^```\n([\s\S]*?)^```$/gm)]
   .map((line) =>
     line
       .replace(/\s+#.*$/, '')
-      .replace(/ [|>] .*$/, '')
-      .replace(/^.*\| (?=hostmesh)/, ''),
+      .replace(/^.*\| (?=hostmesh)/, '')
+      .replace(/ [|>] .*$/, ''),
   )
 
 describe('docs/cli.md', () => {

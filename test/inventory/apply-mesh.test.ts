@@ -88,7 +88,7 @@ describe('host-join', () => {
       bootId: 'boot-h2',
       member: memberId(2),
     })
-    log.do({ kind: 'host-set', host: h2, labels: { rack: 'a' } })
+    log.do({ kind: 'host-set', host: h2, name: 'big', labels: { rack: 'a' } })
     const { joinedAt } = log.now.hosts.get(h2) ?? {}
     log.do({ kind: 'host-join', token, host: aJoiner('h2', { member: memberId(22), bootId: 'later' }) })
     expect(log.now.hosts.get(h2)).toMatchObject({
@@ -96,11 +96,21 @@ describe('host-join', () => {
       status: 'up',
       incarnation: 1,
       bootId: 'later',
+      name: 'big',
       labels: { rack: 'a' },
       joinedAt,
     })
     expect(log.now.tokens.get(token)?.usedBy).toEqual(['h2'])
     expect(log.lastEvents()).toEqual(['host.replaced'])
+  })
+
+  it('does not turn a host into a witness, which could not own its VMs', () => {
+    const log = aMeshWithRunningVm()
+    log.do({ kind: 'token-create', id: token, publicKey: 'key', role: 'witness', uses: 1, expiresAt: START_AT + HOUR_MS })
+    const result = log.try({ kind: 'host-join', token, host: aJoiner('h1', { member: memberId(11), role: 'witness' }) })
+    expect(result).toMatchObject({ kind: 'refused', reasons: [{ code: 'role-change', fix: 'hostmesh host remove h1, then join anew' }] })
+    expect(log.now.hosts.get(hostId('h1'))).toMatchObject({ role: 'host', member: 1 })
+    expect(log.now.tokens.get(token)?.usedBy).toEqual([])
   })
 
   it('leaves a replaced host its VMs: ownership is of the host, not of its data directory', () => {

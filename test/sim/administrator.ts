@@ -1,6 +1,7 @@
 // A person at the keyboard of some host: asks, waits, asks again under the same key, and remembers what was answered.
 import { OperationError, errorText, hasCode } from '../../src/base/errors.ts'
 import { type RequestKey } from '../../src/base/ids.ts'
+import { between } from '../../src/base/random.ts'
 import { type AdminCommand } from '../../src/inventory/command.ts'
 import { type CommandResult } from '../../src/inventory/model.ts'
 import { type Agent } from '../../src/agent.ts'
@@ -8,10 +9,10 @@ import { type Outcome } from './request-watch.ts'
 import { type Life, type SimHost } from './sim-host.ts'
 import { type World } from './world.ts'
 
-/** As api/write.ts has it. */
-const PROPOSE_MS = 10_000
+/** As api/write.ts has it at most; a person or a script may hang up long before. */
+const PATIENCE_MS: readonly [number, number] = [200, 10_000]
 /** A client gives an agent that says nothing at all (frozen) so much longer. */
-const PATIENCE_MS = 1_000
+const LONGER_MS = 1_000
 /** Between two tries under one key. */
 const AGAIN_MS = 300
 
@@ -25,9 +26,12 @@ export interface Wish {
 
 export class Administrator {
   readonly #world: World
+  readonly #hurried: boolean
 
-  constructor(world: World) {
+  /** `hurried`: with any patience, also none to speak of. */
+  constructor(world: World, hurried = false) {
     this.#world = world
+    this.#hurried = hurried
   }
 
   /** Never rejects; what came of it is in the books of the world's checks too. */
@@ -86,13 +90,14 @@ export class Administrator {
     const agent = life?.agent
     if (life === undefined || agent === undefined || !agent.api.lifecycle.initialised()) return Promise.resolve({ kind: 'unasked' })
     const limit = new AbortController()
-    const timer = life.clock.after(PROPOSE_MS, () => limit.abort(new OperationError('timeout', `no outcome after ${PROPOSE_MS} ms`)))
+    const patienceMs = this.#hurried ? between(this.#world.random, ...PATIENCE_MS) : PATIENCE_MS[1]
+    const timer = life.clock.after(patienceMs, () => limit.abort(new OperationError('timeout', `no outcome after ${patienceMs} ms`)))
     const asked = this.#inItsTurn(life, () => call(agent, limit.signal)).then(
       (value): Answer<T> => ({ kind: 'value', value }),
       (error: unknown): Answer<T> => ({ kind: 'error', error }),
     )
     const over = life.over.promise.then((): Answer<T> => ({ kind: 'silence' }))
-    const patience = this.#wait(PROPOSE_MS + PATIENCE_MS).then((): Answer<T> => ({ kind: 'silence' }))
+    const patience = this.#wait(patienceMs + LONGER_MS).then((): Answer<T> => ({ kind: 'silence' }))
     return Promise.race([asked, over, patience]).finally(() => timer.cancel())
   }
 

@@ -36,7 +36,7 @@ export class Workload {
   constructor(world: World, weather: Weather) {
     this.#world = world
     this.#weather = weather
-    this.#administrator = new Administrator(world)
+    this.#administrator = new Administrator(world, true)
   }
 
   /** People who still wait for their answers. */
