@@ -3,9 +3,9 @@ import { backoffMs, type BackoffLimits } from '../base/backoff.ts'
 import { type Clock, sleep } from '../base/clock.ts'
 import { hasCode } from '../base/errors.ts'
 import { newId, type RequestKey } from '../base/ids.ts'
-import { type Random } from '../base/random.ts'
-import { type ApiClient, type Input, type Reply } from './client.ts'
-import { type WriteName } from './contract.ts'
+import type { Random } from '../base/random.ts'
+import type { ApiClient, Input, Reply } from './client.ts'
+import type { WriteName } from './contract.ts'
 
 /** An agent that restarts is back within a second; a leader that died is replaced in 1.4 s. */
 const RETRY: BackoffLimits = { firstMs: 100, maxMs: 1_000 }

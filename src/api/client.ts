@@ -1,7 +1,7 @@
 // The typed client of the API, for the command line and the page: one call per route of the contract, over a unix socket or TCP.
-import { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import * as v from 'valibot'
-import { type Clock, type Timer } from '../base/clock.ts'
+import type { Clock, Timer } from '../base/clock.ts'
 import { type ErrorCode, fromWireError, isErrorCode, OperationError, type WireError } from '../base/errors.ts'
 import { type Answer, CONTRACT, type EndpointName, type Names, type Params } from './contract.ts'
 import { eventParser } from './sse.ts'

@@ -8,7 +8,7 @@ import {
   type PartialApplicationConfiguration,
   type RouteMap,
 } from '@stricli/core'
-import { type CliContext } from './context.ts'
+import type { CliContext } from './context.ts'
 
 export type Route = Command<CliContext> | RouteMap<CliContext>
 

@@ -1,9 +1,9 @@
 // At an open console: keys to the guest, its output to the terminal, until either side ends it.
 import { openConsole } from '../api/client-console.ts'
-import { type Target } from '../api/client.ts'
+import type { Target } from '../api/client.ts'
 import { deadline } from '../base/deadline.ts'
 import { hasCode } from '../base/errors.ts'
-import { type Io } from './io.ts'
+import type { Io } from './io.ts'
 
 /** Ctrl-], as telnet and virsh have it. */
 const ESCAPE = 0x1d

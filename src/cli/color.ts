@@ -1,5 +1,5 @@
 // Colors for people: only on a terminal, never with NO_COLOR or --no-color.
-import { type Io, type Output } from './io.ts'
+import type { Io, Output } from './io.ts'
 
 export type Color = 'red' | 'green' | 'yellow' | 'bold' | 'dim'
 export type Paint = (color: Color, text: string) => string

@@ -2,8 +2,8 @@
 import { proposeCompletions } from '@stricli/core'
 import { buildApp, isNoun } from './app.ts'
 import { socketOf } from './connect.ts'
-import { type CliContext } from './context.ts'
-import { type Io } from './io.ts'
+import type { CliContext } from './context.ts'
+import type { Io } from './io.ts'
 import { hoistGlobals } from './words.ts'
 
 export async function complete(argv: readonly string[], io: Io): Promise<void> {

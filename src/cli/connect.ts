@@ -1,8 +1,8 @@
 // Where the agent is: flags first, then the environment, then the default of the package.
-import { type Target } from '../api/client.ts'
+import type { Target } from '../api/client.ts'
 import { OperationError } from '../base/errors.ts'
-import { type CommonFlags } from './flags.ts'
-import { type Io } from './io.ts'
+import type { CommonFlags } from './flags.ts'
+import type { Io } from './io.ts'
 
 export const DEFAULT_DATA_DIR = '/var/lib/hostmesh'
 

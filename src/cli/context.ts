@@ -1,6 +1,6 @@
 // What every command gets as `this`: the machine that it runs on, and the exit code that it may set.
-import { type CommandContext, type StricliProcess } from '@stricli/core'
-import { type Io } from './io.ts'
+import type { CommandContext, StricliProcess } from '@stricli/core'
+import type { Io } from './io.ts'
 
 export interface CliContext extends CommandContext {
   readonly process: StricliProcess

@@ -1,6 +1,6 @@
 // What is seen of an error: what failed, every check that said no, and the command that mends it. Pure.
 import { toWireError, type Reason } from '../base/errors.ts'
-import { type Paint } from './color.ts'
+import type { Paint } from './color.ts'
 
 /** For people; never a stack trace. */
 export function errorText(error: unknown, paint: Paint): string {

@@ -1,7 +1,7 @@
 // Flags that many commands share, and what they mean.
-import { type FlagParametersForType } from '@stricli/core'
+import type { FlagParametersForType } from '@stricli/core'
 import { OperationError } from '../base/errors.ts'
-import { type CliContext } from './context.ts'
+import type { CliContext } from './context.ts'
 
 /** How a command finds its agent, and how it speaks. */
 export interface CommonFlags {

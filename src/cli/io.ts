@@ -1,6 +1,6 @@
 // What the command line touches of the machine, as arguments: tests run it in their own process.
-import { type Clock } from '../base/clock.ts'
-import { type Random } from '../base/random.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
 
 export interface Output {
   write(text: string | Uint8Array): void

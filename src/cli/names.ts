@@ -1,10 +1,10 @@
 // Arguments that name an object, with the live names of the mesh for shell completion.
-import { type TypedPositionalParameter } from '@stricli/core'
+import type { TypedPositionalParameter } from '@stricli/core'
 import { apiClient } from '../api/client.ts'
-import { type Query } from '../api/contract.ts'
+import type { Query } from '../api/contract.ts'
 import { within } from '../base/deadline.ts'
 import { targetOf } from './connect.ts'
-import { type CliContext } from './context.ts'
+import type { CliContext } from './context.ts'
 
 type Kind = Query<'names'>['kind']
 

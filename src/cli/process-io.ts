@@ -2,7 +2,7 @@
 import { assert, present } from '../base/assert.ts'
 import { foregroundClock } from '../base/clock.ts'
 import { realRandom } from '../base/random.ts'
-import { type Input, type Io, type Output } from './io.ts'
+import type { Input, Io, Output } from './io.ts'
 
 /** Where a terminal does not tell its width. */
 const COLUMNS = 80

@@ -1,6 +1,6 @@
 // One line that tells what is going on, redrawn in place; only on a terminal, and gone when it is over.
-import { type Clock, type Timer } from '../base/clock.ts'
-import { type Output } from './io.ts'
+import type { Clock, Timer } from '../base/clock.ts'
+import type { Output } from './io.ts'
 
 export interface Progress {
   /** `percent` null: how far is not known. */

@@ -11,9 +11,9 @@ import { exitCode, OperationError } from '../base/errors.ts'
 import { buildApp, isNoun } from './app.ts'
 import { painter, wantsColor } from './color.ts'
 import { COMPLETE } from './complete-word.ts'
-import { type CliContext } from './context.ts'
+import type { CliContext } from './context.ts'
 import { errorJson, errorText } from './error-text.ts'
-import { type Io } from './io.ts'
+import type { Io } from './io.ts'
 import { hoistGlobals, wantsJson } from './words.ts'
 
 /** Resolves with the exit code. Never rejects: what went wrong is told on stderr. */

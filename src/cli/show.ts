@@ -1,12 +1,12 @@
 // Reads: asks, prints for people or scripts, and marks what is stale.
 import { type ApiClient, apiClient, type Input, type Reply } from '../api/client.ts'
-import { type Answer, type Names } from '../api/contract.ts'
+import type { Answer, Names } from '../api/contract.ts'
 import { within } from '../base/deadline.ts'
 import { exitCode } from '../base/errors.ts'
 import { type Paint, painter, wantsColor } from './color.ts'
 import { targetOf } from './connect.ts'
-import { type CliContext } from './context.ts'
-import { type CommonFlags } from './flags.ts'
+import type { CliContext } from './context.ts'
+import type { CommonFlags } from './flags.ts'
 import { formatSeconds } from './units-text.ts'
 
 /** An agent answers reads within 2 s, also without a quorum. */

@@ -1,5 +1,5 @@
 // Tables as text: columns as wide as their cells, numbers to the right. Pure.
-import { type Color, type Paint } from './color.ts'
+import type { Color, Paint } from './color.ts'
 
 export interface Column<R> {
   readonly title: string

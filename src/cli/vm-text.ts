@@ -1,5 +1,5 @@
 // VMs for people: the list, and one in full. Pure.
-import { type VmAnswer } from '../api/types.ts'
+import type { VmAnswer } from '../api/types.ts'
 import { formatBytes } from '../base/units.ts'
 import { type Paint, stateColor } from './color.ts'
 import { list, table } from './table.ts'

@@ -1,6 +1,6 @@
 // Words of VM commands that carry more than one thing: disks, and what is booted. Pure.
-import { type Body } from '../api/contract.ts'
-import { type VmAnswer } from '../api/types.ts'
+import type { Body } from '../api/contract.ts'
+import type { VmAnswer } from '../api/types.ts'
 import { OperationError } from '../base/errors.ts'
 import { parseSizeBytes } from '../base/units.ts'
 

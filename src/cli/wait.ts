@@ -1,11 +1,11 @@
 // Waiting for what takes time: follows the change feed of the agent, and looks again at what it is about.
-import { type ApiClient } from '../api/client.ts'
-import { type RetryOptions } from '../api/client-retry.ts'
-import { type JobAnswer } from '../api/types.ts'
+import type { ApiClient } from '../api/client.ts'
+import type { RetryOptions } from '../api/client-retry.ts'
+import type { JobAnswer } from '../api/types.ts'
 import { backoffMs, type BackoffLimits } from '../base/backoff.ts'
 import { sleep } from '../base/clock.ts'
 import { hasCode, isErrorCode, OperationError } from '../base/errors.ts'
-import { type Progress } from './progress.ts'
+import type { Progress } from './progress.ts'
 
 /** An agent that restarts is back within a second. */
 const RECONNECT: BackoffLimits = { firstMs: 100, maxMs: 1_000 }

@@ -54,5 +54,6 @@ describe('event watch', () => {
 
   it('fails at once where no agent runs', async () => {
     expect((await watching('/nonexistent/s').run).code).toBe(1)
+    expect((await watching('/nonexistent/s', '--since', '5').run).code).toBe(1)
   })
 })

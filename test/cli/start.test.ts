@@ -7,30 +7,18 @@ import { hostmesh } from './cli-run.ts'
 const { files } = readSourceTree()
 const byPath = new Map(files.map((file) => [file.path, file]))
 
-/** Files and packages that are loaded before the first line runs: no lazy imports, no types. */
+/** Files and packages that are loaded before the first line runs: all but lazy imports and `import type`, which Node takes out whole. */
 function loadedAtStart(entry: string): { readonly files: ReadonlySet<string>; readonly packages: ReadonlySet<string> } {
   const seen = new Set<string>()
   const packages = new Set<string>()
   const open = [entry]
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    if (seen.has(path)) continue
-    seen.add(path)
     const file = byPath.get(path)
-    const text = file?.text ?? ''
-    for (const { specifier, target, line } of file?.imports ?? []) {
-      const statement =
-        text
-          .split('\n')
-          .slice(line - 1)
-          .join('\n')
-          .split(" from '")[0] ?? ''
-      const names = /^import \{([^}]*)\}/s
-        .exec(statement)?.[1]
-        ?.split(',')
-        .map((name) => name.trim())
-        .filter((name) => name !== '')
-      const typesOnly = names?.every((name) => name.startsWith('type ')) ?? false
-      if (!/^(import|export)\b/.test(statement) || typesOnly) continue
+    if (seen.has(path) || file === undefined) continue
+    seen.add(path)
+    const lines = file.text.split('\n')
+    for (const { specifier, target, line } of file.imports) {
+      if (!/^import (?!type )/.test(lines[line - 1] ?? '')) continue
       if (target === undefined) packages.add(specifier)
       else open.push(target)
     }
@@ -47,6 +35,12 @@ describe('`hostmesh --help`', () => {
     const { files: loaded } = loadedAtStart('src/cli.ts')
     expect([...loaded].filter((path) => path.startsWith('src/cli/commands/') || path.startsWith('src/api/'))).toEqual([])
     expect(loaded.size).toBeLessThan(20)
+  })
+
+  it('is not slowed down by what a read needs: a client loads no module of Node, and nothing of the agent', () => {
+    const { files: loaded, packages } = loadedAtStart('src/cli/show.ts')
+    expect([...packages]).toEqual(['valibot'])
+    expect([...loaded].filter((path) => path.startsWith('src/inventory/'))).toEqual([])
   })
 
   it('names every noun with its line', async () => {

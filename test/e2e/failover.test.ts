@@ -6,7 +6,7 @@ import { createDiskGuest } from '../lab/guests.ts'
 import { type Lab, labUnavailable } from '../lab/lab.ts'
 import { consoleSays, consoleSaysNext, guestPids, vmOf, wholeMesh } from '../lab/look.ts'
 import { writesWhileLeaderDies } from '../lab/lost-leader-writes.ts'
-import { formMesh, type MeshHost, type MeshLab, startMeshLab } from '../lab/mesh-lab.ts'
+import { formMesh, type MeshHost, type MeshLab, startMeshLab, votersAre } from '../lab/mesh-lab.ts'
 
 const unavailable = labUnavailable()
 const GUESTS = ['alpha', 'beta', 'gamma']
@@ -18,7 +18,7 @@ describe.skipIf(unavailable !== undefined)(`when agents die${unavailable === und
   beforeAll(async () => {
     lab = await startMeshLab(3)
     hosts = lab.hosts
-    await formMesh(lab)
+    await formMesh(lab, 1)
     const [first] = hosts
     if (first === undefined) return
     for (const name of GUESTS) {
@@ -26,6 +26,7 @@ describe.skipIf(unavailable !== undefined)(`when agents die${unavailable === und
       await first.ok('vm', 'start', name)
       await consoleSays(first, name, new RegExp(DISK_BOOT_LINE))
     }
+    await votersAre(first, 3)
   })
   afterAll(() => lab?.stop())
 

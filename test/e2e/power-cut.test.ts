@@ -4,7 +4,7 @@ import { DISK_BOOT_LINE } from '../fixture/guest/boot-sector.ts'
 import { createDiskGuest } from '../lab/guests.ts'
 import { type Lab, labUnavailable } from '../lab/lab.ts'
 import { consoleSays, consoleSaysNext, guestPids, startsNoted, vmBecomes, vmOf, wholeMesh } from '../lab/look.ts'
-import { formMesh, type MeshHost, type MeshLab, startMeshLab } from '../lab/mesh-lab.ts'
+import { formMesh, type MeshHost, type MeshLab, startMeshLab, votersAre } from '../lab/mesh-lab.ts'
 
 const unavailable = labUnavailable()
 
@@ -20,13 +20,14 @@ describe.skipIf(unavailable !== undefined)(`when all power fails${unavailable ==
     const [first] = hosts
     if (first === undefined) throw new Error('three hosts wanted')
     h1 = first
-    await formMesh(lab)
+    await formMesh(lab, 1)
     for (const name of ['one', 'two', 'off', 'paused']) await createDiskGuest(h1, lab, name)
     for (const name of ['one', 'two', 'paused']) {
       await h1.ok('vm', 'start', name)
       await consoleSays(h1, name, new RegExp(DISK_BOOT_LINE))
     }
     await h1.ok('vm', 'pause', 'paused')
+    await votersAre(h1, 3)
     before = await whatIsKnown(h1)
 
     await Promise.all(hosts.map((host) => host.host.poweroff()))
@@ -62,8 +63,8 @@ describe.skipIf(unavailable !== undefined)(`when all power fails${unavailable ==
 async function whatIsKnown(host: MeshHost): Promise<readonly string[]> {
   const transient = new Set(['usage', 'uptimeS', 'owner', 'state', 'raft', 'vms', 'fault'])
   return Promise.all(
-    ['host', 'vm', 'datastore', 'disk', 'token', 'config'].map(async (noun) =>
-      JSON.stringify(JSON.parse(await host.ok(noun, 'list', '-o', 'json')), (key, value: unknown) =>
+    (['hostList', 'vmList', 'datastoreList', 'diskList', 'tokenList', 'configList'] as const).map(async (list) =>
+      JSON.stringify((await host.api.call(list, {}, { signal: AbortSignal.timeout(5_000) })).json, (key, value: unknown) =>
         transient.has(key) ? undefined : value,
       ),
     ),

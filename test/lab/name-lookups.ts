@@ -1,9 +1,14 @@
 // Finds in a trace of system calls whether a program asked anybody for a name.
 
-/** Runs a command, and all that it starts, under a trace of what they open and whom they talk to. */
+/** Runs a command, and all that it starts, under a trace of what they open and whom they talk to; ends with it. */
 export function traced(file: string): readonly string[] {
   const calls = 'trace=open,openat,openat2,connect,sendto,sendmsg,sendmmsg'
   return ['strace', '-f', '-qq', '--seccomp-bpf', '-s', '200', '-e', calls, '-o', file]
+}
+
+/** The same beside a command that goes on: whoever signals the process signals the command. */
+export function tracedBeside(file: string): readonly string[] {
+  return [...traced(file), '-D']
 }
 
 const LOOKUPS = [

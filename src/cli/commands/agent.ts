@@ -2,7 +2,7 @@
 import { buildCommand } from '@stricli/core'
 import { dirname, extname, join } from 'node:path'
 import { DEFAULT_DATA_DIR, parseAddress, socketOf } from '../connect.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 
 interface AgentFlags {
   readonly dataDir: string

@@ -1,7 +1,7 @@
 // `hostmesh completion …`: scripts that let a shell ask `hostmesh __complete` for what may come next.
 import { buildCommand, buildRouteMap, type Command } from '@stricli/core'
 import { COMPLETE } from '../complete-word.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 
 const BASH = `_hostmesh() {
   local IFS=$'\\n'

@@ -1,9 +1,9 @@
 // `hostmesh config …`: the settings of the mesh.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type SettingAnswer } from '../../api/types.ts'
+import type { SettingAnswer } from '../../api/types.ts'
 import { change, writeQuery } from '../change.ts'
-import { type Paint } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { Paint } from '../color.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags, type WriteFlags, writeFlags } from '../flags.ts'
 import { objectName } from '../names.ts'
 import { show } from '../show.ts'

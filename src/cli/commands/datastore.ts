@@ -1,9 +1,9 @@
 // `hostmesh datastore …`: where disks and files lie.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type DatastoreAnswer } from '../../api/types.ts'
+import type { DatastoreAnswer } from '../../api/types.ts'
 import { change, writeQuery } from '../change.ts'
-import { type Paint } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { Paint } from '../color.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags, type WriteFlags, writeFlags } from '../flags.ts'
 import { objectName } from '../names.ts'
 import { show } from '../show.ts'

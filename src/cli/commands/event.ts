@@ -1,13 +1,12 @@
 // `hostmesh event …`: what happened, and what happens.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type EventAnswer } from '../../api/types.ts'
+import type { EventAnswer } from '../../api/types.ts'
 import { backoffMs } from '../../base/backoff.ts'
 import { sleep } from '../../base/clock.ts'
 import { deadline } from '../../base/deadline.ts'
 import { hasCode } from '../../base/errors.ts'
-import { compareText } from '../../inventory/view.ts'
-import { type Paint } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { Paint } from '../color.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags, parseCount } from '../flags.ts'
 import { clientFor, paintFor, show } from '../show.ts'
 import { formatTime } from '../units-text.ts'
@@ -102,12 +101,14 @@ async function watchEvents(context: CliContext, flags: WatchFlags, signal: Abort
   const client = clientFor(context, flags)
   const paint = paintFor(context, flags)
   let since = flags.since
+  let heard = false
   let left = flags.count ?? Number.POSITIVE_INFINITY
   for (let attempt = 0; ; attempt += 1) {
     try {
       const query = since === undefined ? {} : { since: String(since) }
       for await (const message of client.follow('changes', { query }, { signal })) {
         attempt = 0
+        heard = true
         since = message.index
         for (const one of message.events.filter((found) => matches(found, flags))) {
           io.stdout.write(flags.output === 'json' ? `${JSON.stringify(one)}\n` : eventLine(one, paint))
@@ -117,7 +118,7 @@ async function watchEvents(context: CliContext, flags: WatchFlags, signal: Abort
       }
     } catch (error) {
       // Who never heard the agent has named the wrong one; who did, waits for it to come back.
-      if (signal.aborted || since === undefined || !hasCode(error, 'unreachable')) throw error
+      if (signal.aborted || !heard || !hasCode(error, 'unreachable')) throw error
     }
     await sleep(io.clock, backoffMs(attempt, RECONNECT, io.random), signal)
   }
@@ -132,7 +133,7 @@ function matches({ object, type }: EventAnswer, wanted: Filter): boolean {
 function eventLine({ index, time, type, object, actor, reason, data }: EventAnswer, paint: Paint): string {
   const why = reason === null ? '' : `  "${reason}"`
   const facts = Object.entries(data)
-    .toSorted(([a], [b]) => compareText(a, b))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
   return `${formatTime(time)}  ${String(index).padStart(6)}  ${paint('bold', type.padEnd(20))}  ${object}  ${paint('dim', `by ${actor}`)}${why}${facts.length === 0 ? '' : `  ${paint('dim', facts.join(' '))}`}\n`
 }

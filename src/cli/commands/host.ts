@@ -1,10 +1,10 @@
 // `hostmesh host …`: the hosts of the mesh.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type HostAnswer } from '../../api/types.ts'
+import type { HostAnswer } from '../../api/types.ts'
 import { OperationError } from '../../base/errors.ts'
 import { change, writeQuery } from '../change.ts'
 import { type Paint, stateColor } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags, type WriteFlags, writeFlags } from '../flags.ts'
 import { objectName } from '../names.ts'
 import { show } from '../show.ts'

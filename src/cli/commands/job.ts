@@ -1,10 +1,10 @@
 // `hostmesh job …`: what is being done, and what became of it.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type JobAnswer } from '../../api/types.ts'
+import type { JobAnswer } from '../../api/types.ts'
 import { deadline } from '../../base/deadline.ts'
 import { change, writeQuery } from '../change.ts'
 import { type Paint, stateColor } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { reasonLines } from '../error-text.ts'
 import { commonAliases, type CommonFlags, commonFlags, type WriteFlags, writeFlags } from '../flags.ts'
 import { objectName } from '../names.ts'

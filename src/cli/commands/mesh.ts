@@ -1,8 +1,8 @@
 // `hostmesh status` and `hostmesh mesh …`: how the mesh is, and who it is made of.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type MeshAnswer, type StatusAnswer } from '../../api/types.ts'
+import type { MeshAnswer, StatusAnswer } from '../../api/types.ts'
 import { type Paint, stateColor } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
 import { ask, paintFor, printJson, show } from '../show.ts'
 import { list, table } from '../table.ts'

@@ -1,10 +1,10 @@
 // `hostmesh token …`: what lets new hosts in.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type TokenAnswer } from '../../api/types.ts'
+import type { TokenAnswer } from '../../api/types.ts'
 import { parseDurationMs } from '../../base/units.ts'
 import { change, writeQuery } from '../change.ts'
 import { type Paint, stateColor } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags, parseCount, type WriteFlags, writeFlags } from '../flags.ts'
 import { objectName } from '../names.ts'
 import { show } from '../show.ts'

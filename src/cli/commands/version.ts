@@ -2,7 +2,7 @@
 import { buildCommand } from '@stricli/core'
 import { within } from '../../base/deadline.ts'
 import { VERSION } from '../../version.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
 import { clientFor, printJson } from '../show.ts'
 

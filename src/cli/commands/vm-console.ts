@@ -1,6 +1,6 @@
 // `hostmesh vm console`: a person, or a script, at the serial console of a VM.
 import { buildCommand } from '@stricli/core'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags, parseCount } from '../flags.ts'
 import { objectName } from '../names.ts'
 import { ask, clientFor, printJson } from '../show.ts'

@@ -1,8 +1,8 @@
 // `hostmesh vm start|shutdown|stop|reboot|pause|resume`: what a VM is to do.
 import { buildCommand, type Command } from '@stricli/core'
-import { type Names } from '../../api/contract.ts'
+import type { Names } from '../../api/contract.ts'
 import { change, writeQuery } from '../change.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type WriteFlags, writeFlags } from '../flags.ts'
 import { objectName } from '../names.ts'
 

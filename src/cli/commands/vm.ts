@@ -2,7 +2,7 @@
 import { buildCommand, buildRouteMap } from '@stricli/core'
 import { type CommonFlags, commonAliases, commonFlags, type WriteFlags, writeFlags } from '../flags.ts'
 import { change, writeQuery } from '../change.ts'
-import { type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { objectName } from '../names.ts'
 import { show } from '../show.ts'
 import { vmTable, vmText } from '../vm-text.ts'

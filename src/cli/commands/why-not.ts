@@ -1,8 +1,8 @@
 // `hostmesh why-not …`: all reasons against something at once.
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import { type WhyNotAnswer } from '../../api/types.ts'
-import { type Paint } from '../color.ts'
-import { type CliContext } from '../context.ts'
+import type { WhyNotAnswer } from '../../api/types.ts'
+import type { Paint } from '../color.ts'
+import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
 import { objectName } from '../names.ts'
 import { show } from '../show.ts'
