@@ -79,13 +79,18 @@ function ownRun(view: HostView, vm: Vm, run: ObservedRun): Action | null {
   if (run.status === 'powered-off') return poweredOff(vm, run, reboot)
   if (wanted.kind === 'end') return bringDown(view, vm, run, wanted.how)
   if (reboot !== null) return restartGuest(view, vm, run, reboot)
-  if (wanted.paused && run.status === 'running') return { kind: 'pause', vm: vm.id, epoch: run.epoch }
-  if (!wanted.paused && run.status === 'paused') return { kind: 'resume', vm: vm.id, epoch: run.epoch }
+  // Its power button was pressed for an end that was given up: nobody waits for it any more, the guest runs on.
+  const status = run.status === 'shutting-down' ? 'running' : run.status
+  return keepRunning(view, vm, { ...run, status }, wanted.paused)
+}
+
+function keepRunning(view: HostView, vm: Vm, run: LiveRun, paused: boolean): Action | null {
+  if (paused && run.status === 'running') return { kind: 'pause', vm: vm.id, epoch: run.epoch }
+  if (!paused && run.status === 'paused') return { kind: 'resume', vm: vm.id, epoch: run.epoch }
   // After an error of a disk QEMU waits for a person, who says with a resume that the disk is mended.
   if (run.status === 'io-error' && openJob(view.inventory, vm.id, 'vm-resume') !== null)
     return { kind: 'resume', vm: vm.id, epoch: run.epoch }
-  // Its power button was pressed for a reboot that was given up: nobody waits for its end any more, it runs on.
-  return reportStatus(vm, run.status === 'shutting-down' ? { ...run, status: 'running' } : run)
+  return reportStatus(vm, run)
 }
 
 /** The guest switched itself off: QEMU holds it paused until `off` is recorded (end() writes the ledger first). */

@@ -1,12 +1,14 @@
 // Writes: checked by the rules that will decide, all reasons at once, and done once per key whatever happens on the way.
 import { describe, expect, it } from 'vitest'
-import { type Input } from '../../src/api/client.ts'
+import { apiClient, type Input } from '../../src/api/client.ts'
 import { callOnce } from '../../src/api/client-retry.ts'
 import { realClock } from '../../src/base/clock.ts'
 import { hasCode, OperationError } from '../../src/base/errors.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { aMesh, aMeshWithRunningVm, datastoreId, diskId, hostId, jobId, someVm, vmId } from '../fixture/inventory.ts'
+import { waitFor } from '../lab/wait-for.ts'
 import { fakeAgent } from './fake-agent.ts'
+import { rawRequest } from './raw-http.ts'
 
 const signal = new AbortController().signal
 
@@ -41,6 +43,14 @@ describe('a write', () => {
     const { answer } = await agent.client.call('vmStop', { params: { vm: 'web' }, query: {} }, { signal })
     const job = agent.mesh.inventory().jobs.get(jobId(answer.job ?? ''))
     expect(job).toMatchObject({ kind: 'vm-stop', phase: 'waiting', name: 'web' })
+  })
+
+  it('is answered with 202 while its job goes on, with 200 when it is done', async () => {
+    const agent = await fakeAgent({ inventory: aMeshWithRunningVm().now })
+    const post = (path: string, body = '{}') => rawRequest({ socketPath: agent.socketPath, path, method: 'POST' }, { body })
+    expect((await post('/v1/vms/web/stop')).status).toBe(202)
+    expect((await post('/v1/datastores', '{"name":"iso","path":"/srv/iso"}')).status).toBe(200)
+    expect((await post('/v1/datastores?dryRun=1', '{"name":"iso2","path":"/srv/iso2"}')).status).toBe(200)
   })
 
   it('that finds what it asks for done already has no job', async () => {
@@ -197,6 +207,33 @@ describe('a client that must not lose its write', () => {
     const { answer } = await callOnce(agent.client, 'vmCreate', { body: { name: 'web', vcpus: 1, memoryMiB: 256 }, query: {} }, options)
     expect([...agent.mesh.inventory().vms.keys()]).toEqual([answer.id])
     expect(agent.mesh.log.filter(({ command }) => command.kind === 'vm-create')).toHaveLength(2)
+  })
+
+  it('asks again when its connection broke, and waits for the agent to come back', async () => {
+    let tries = 0
+    const agent = await fakeAgent({
+      changes: {
+        // Holds the first try up until its agent is stopped.
+        checkFile: async () => {
+          tries += 1
+          if (tries === 1) await new Promise(() => undefined)
+          return true
+        },
+      },
+    })
+    const body = { name: 'web', vcpus: 1, memoryMiB: 256, boot: { kernel: 'images/vmlinuz' } }
+    const outcome = callOnce(agent.client, 'vmCreate', { body, query: {} }, options)
+    await waitFor('the request to arrive', () => tries === 1)
+    await agent.stop()
+    await agent.restart()
+    expect((await outcome).answer.id).toBe([...agent.mesh.inventory().vms.keys()][0])
+    expect(tries).toBe(2)
+  })
+
+  it('does not wait for an agent that never was there', async () => {
+    const nobody = apiClient({ kind: 'socket', path: '/nonexistent/s' }, realClock)
+    const error = await refusal(callOnce(nobody, 'vmStart', { params: { vm: 'web' }, query: {} }, options))
+    expect(error.data).toEqual({ phase: 'connect' })
   })
 
   it('does not ask again after a refusal', async () => {
