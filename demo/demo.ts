@@ -38,8 +38,8 @@ async function perform<M extends Machine>(lab: Machines<M>, how: string, options
     const mesh = await meshLab(lab)
     await tellStory(stage, mesh, options.silent)
     stage.print('\nAll of it came true. Everything above was done by commands that you can type yourself.')
-    code = 0
     if (options.keep) await play(stage, mesh)
+    code = 0
   } catch (error) {
     stage.failed(error)
     stage.print(`\nThe logs of the agents: ${lab.folder}/h*/agent.log (and data/vms/ for guests and warden)`)

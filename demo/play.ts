@@ -17,17 +17,19 @@ export async function play<M extends Machine>(stage: Stage, { hosts }: MeshLab<M
   for (const { name, socket } of hosts) stage.print(`  alias ${name}='HOSTMESH_SOCKET=${socket} ${HOSTMESH}'`)
   stage.print('\n  h1 status; h2 vm list; h3 vm console web      (Ctrl-] leaves the console)\n')
   stage.print(HELP)
-  const prompt = createInterface({ input: process.stdin, output: process.stdout, prompt: 'demo> ' })
-  prompt.prompt()
-  for await (const line of prompt) {
+  const prompt = (): void => void process.stdout.write('demo> ')
+  // Not as a terminal: Ctrl-C stays a signal, which ends the hosts.
+  const lines = createInterface({ input: process.stdin, terminal: false })
+  prompt()
+  for await (const line of lines) {
     const [verb = '', name] = line.trim().split(/\s+/)
     if (verb === 'end') break
     const host = hosts.find((one) => one.name === name)
     const said = host === undefined ? HELP : await obey(verb, host).catch((error: unknown) => String(error))
     if (verb !== '') stage.print(said)
-    prompt.prompt()
+    prompt()
   }
-  prompt.close()
+  lines.close()
 }
 
 async function obey<M extends Machine>(verb: string, host: MeshHost<M>): Promise<string> {

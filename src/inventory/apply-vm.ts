@@ -58,7 +58,9 @@ function create(draft: Draft, command: VmCreate): CommandResult {
 function createReasons(draft: Draft, command: VmCreate): readonly Reason[] {
   const { id, name, host, startJob, disks } = command
   const reasons: Reason[] = []
-  if (draft.state.vms.has(id)) reasons.push({ code: 'id-taken', message: `VM ${id} exists already` })
+  // Disks that go with a deleted VM still name it: until they are gone, so is its id.
+  const isKnown = draft.state.vms.has(id) || [...draft.state.disks.values()].some(({ vm }) => vm === id)
+  if (isKnown) reasons.push({ code: 'id-taken', message: `VM ${id} exists already` })
   if (isNameTaken(draft, name, null)) reasons.push(taken('vm', name))
   if (!draft.state.hosts.has(host)) reasons.push(missing('host', host))
   if (startJob !== null && draft.state.jobs.has(startJob)) reasons.push({ code: 'id-taken', message: `job ${startJob} exists already` })

@@ -21,10 +21,12 @@ const INVARIANTS: readonly ((inventory: Inventory) => readonly string[])[] = [
   epochsAreOfKnownGenerations,
   observationsAreOfTheOwner,
   unwantedRunsAreAskedToEnd,
+  faultsAreOfVmsThatDoNotRun,
   disksAndVmsAgree,
   disksAreOnDatastores,
   fileWorkIsInSomeonesHands,
   openJobsHaveTheirObject,
+  openVmJobsHaveSomethingToWaitFor,
   oneOpenJobAnObject,
   jobsEndOnce,
   tokensAreUsedWithinLimits,
@@ -98,6 +100,12 @@ function unwantedRunsAreAskedToEnd({ vms }: Inventory): readonly string[] {
   )
 }
 
+function faultsAreOfVmsThatDoNotRun({ vms }: Inventory): readonly string[] {
+  return ofVms(vms.values(), ({ owner, fault }) =>
+    owner !== null && fault !== null ? `runs, and yet bears the fault ${fault.kind}` : null,
+  )
+}
+
 function disksAndVmsAgree({ vms, disks }: Inventory): readonly string[] {
   const faults = [...vms.values()].flatMap((vm) =>
     vm.spec.disks
@@ -130,6 +138,30 @@ function openJobsHaveTheirObject({ jobs, vms, disks }: Inventory): readonly stri
       return kind === 'vm-delete' ? ![...disks.values()].some(({ vm }) => vm === object.id) : !vms.has(object.id)
     })
     .map((job) => `job ${job.id} (${job.kind}) works on ${job.object.id}, which is gone`)
+}
+
+/** Or it would stay open for ever: nothing that may still happen ends it. */
+function openVmJobsHaveSomethingToWaitFor({ jobs, vms }: Inventory): readonly string[] {
+  return openJobs(jobs.values()).flatMap((job) => {
+    const vm = job.object.kind === 'vm' ? vms.get(job.object.id) : undefined
+    return vm === undefined || canEnd(job.kind, vm) ? [] : [`job ${job.id} (${job.kind} of ${vm.name}) waits for nothing`]
+  })
+}
+
+function canEnd(kind: Job['kind'], { desired, owner }: Vm): boolean {
+  switch (kind) {
+    case 'vm-start':
+    case 'vm-reboot':
+      return desired.power === 'on'
+    case 'vm-shutdown':
+    case 'vm-stop':
+      return owner !== null && owner.ending !== null
+    case 'vm-pause':
+    case 'vm-resume':
+      return owner !== null && owner.ending === null
+    default:
+      return false
+  }
 }
 
 function oneOpenJobAnObject({ jobs }: Inventory): readonly string[] {

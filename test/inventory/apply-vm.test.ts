@@ -161,6 +161,7 @@ describe('vm-delete', () => {
     expect(log.now.disks.get(diskId('root'))?.state).toEqual({ kind: 'deleting', host: 'h1' })
     diskDone(log, 'root', 0)
     expect(jobOf(log, 'gone')?.phase).toBe('waiting')
+    expect(codesOf(log.try(someVm('web')))).toEqual(['id-taken'])
     diskDone(log, 'swap', 0)
     expect(jobOf(log, 'gone')?.phase).toBe('done')
     expect(log.now.disks.size).toBe(0)

@@ -67,6 +67,8 @@ it('a sound state has no faults, nor has an empty one', () => {
   expect(check(EMPTY)).toEqual([])
 })
 
+const open = (kind: Job['kind'], changes: Partial<Vm>): Partial<Inventory> => ({ ...vm(web, changes), ...job(pause, { kind }) })
+
 const BROKEN: readonly (readonly [string, Partial<Inventory>, RegExp])[] = [
   [
     'a row under another key',
@@ -108,6 +110,22 @@ const BROKEN: readonly (readonly [string, Partial<Inventory>, RegExp])[] = [
     vm(web, { desired: { power: 'off', how: 'stop' } }),
     /vm web is wanted off, but its run is not asked to end/,
   ],
+  ['a fault of a VM that runs', vm(web, { fault: { kind: 'crash', reasons: [], at: 1 } }), /vm web runs, and yet bears the fault crash/],
+  [
+    'a start of a VM that is not wanted on',
+    open('vm-start', { desired: { power: 'off', how: 'stop' }, owner: null, observed: null }),
+    /waits for nothing/,
+  ],
+  [
+    'a reboot of a VM that is not wanted on',
+    open('vm-reboot', { desired: { power: 'off', how: 'stop' }, owner: null, observed: null }),
+    /waits for nothing/,
+  ],
+  ['a shutdown of a run that nobody asked to end', open('vm-shutdown', {}), /job pause \(vm-shutdown of web\) waits for nothing/],
+  ['a stop of a run that has ended', open('vm-stop', { owner: null, observed: null }), /waits for nothing/],
+  ['a pause of a run that is asked to end', open('vm-pause', { owner: { ...owner, ending: 'stop' } }), /waits for nothing/],
+  ['a resume of a run that has ended', open('vm-resume', { owner: null, observed: null }), /waits for nothing/],
+  ['a job of the wrong kind', open('disk-create', {}), /waits for nothing/],
   ['a disk that belongs to a VM which lacks it', disk(spare, { vm: vmId('web') }), /disk spare belongs to vm web, which does not have it/],
   ['a disk of a VM that is gone', { vms: without(base.vms, db.id) }, /disk root belongs to vm db/],
   ['a VM with a disk that is not its own', disk(root, { vm: null }), /vm db has disk root, which is not its own/],
