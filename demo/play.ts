@@ -49,7 +49,7 @@ async function obey<M extends Machine>(verb: string, host: MeshHost<M>): Promise
     case 'cut':
     case 'join':
       if (!(host.host instanceof LabHost)) return 'plain processes have no cable'
-      await (verb === 'cut' ? host.host.cut() : host.host.join())
+      await host.host[verb]()
       return `the cable of ${host.name} is ${verb === 'cut' ? 'out' : 'in'}`
     default:
       return HELP

@@ -71,7 +71,7 @@ export interface ConsoleLine {
 
 /** Numbers of this host's Raft for `mesh status`. */
 export interface RaftNumbers {
-  /** What separates this host from the others on the wire; empty for itself. */
+  /** The links of this host to the others, itself left out. */
   readonly peers: readonly PeerNumbers[]
   /** First index that the log still holds, and the last. */
   readonly firstIndex: number

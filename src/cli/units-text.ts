@@ -24,7 +24,7 @@ export function formatSeconds(seconds: number | null): string {
   ] as const
   const first = parts.findIndex(([count]) => count > 0)
   if (first < 0) return '0s'
-  const shown = parts.slice(first, first + 2).filter(([count], at) => at === 0 || count > 0)
+  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0)
   return shown.map(([count, unit]) => `${count}${unit}`).join(' ')
 }
 

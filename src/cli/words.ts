@@ -15,8 +15,7 @@ export function hoistGlobals(argv: readonly string[]): readonly string[] {
     at += length
   }
   const rest = argv.slice(at)
-  // Without a command there is nothing to move them behind.
-  return rest.length === 0 || moved.length === 0 ? argv : [...beforeEscape(rest), ...moved, ...fromEscape(rest)]
+  return [...beforeEscape(rest), ...moved, ...fromEscape(rest)]
 }
 
 /** Whether errors are to be JSON, also those that are found before the flags are parsed. */
@@ -26,9 +25,9 @@ export function wantsJson(words: readonly string[]): boolean {
   )
 }
 
+/** `--socket=S`; the flag alone was looked for before. */
 function hasValueInside(word: string): boolean {
-  const [name = '', ...value] = word.split('=')
-  return value.length > 0 && WITH_VALUE.has(name)
+  return WITH_VALUE.has(word.split('=')[0] ?? '')
 }
 
 function beforeEscape(words: readonly string[]): readonly string[] {

@@ -205,7 +205,7 @@ function memberStatuses({ machine }: RaftClusterOptions, status: ReplicaStatus):
       host: host.id,
       role: voters.has(host.member) ? voterRole : 'learner',
       matchIndex: progress?.match ?? null,
-      active: status.role !== 'leader' ? null : host.member === status.id || progress?.recentActive === true,
+      active: status.role !== 'leader' ? null : host.member === status.id || progress?.active === true,
     }
   })
 }

@@ -17,6 +17,8 @@ export class Progress {
   state: ProgressState = 'probe'
   /** Heard of since the last quorum check. */
   recentActive: boolean
+  /** Heard of between the last quorum check and the one before. */
+  activeBefore = false
   /** No appends until a heartbeat's answer: a probe is out, or the window is full. */
   paused = false
   /** In `snapshot`: the index of the snapshot that was sent. */
@@ -36,6 +38,7 @@ export class Progress {
   as(learner: boolean): Progress {
     if (learner === this.learner) return this
     const copy = new Progress({ next: this.next, learner, recentActive: this.recentActive, inflights: this.inflights })
+    copy.activeBefore = this.activeBefore
     copy.match = this.match
     copy.state = this.state
     copy.paused = this.paused

@@ -129,7 +129,9 @@ export class Raft {
     const progress = new Map(
       role !== 'leader'
         ? []
-        : [...tracker.progress].map(([node, { match, recentActive, state }]) => [node, { match, recentActive, state }] as const),
+        : [...tracker.progress].map(([node, { match, recentActive, activeBefore, state }]) => {
+            return [node, { match, recentActive, active: recentActive || activeBefore, state }] as const
+          }),
     )
     return {
       id,

@@ -65,7 +65,10 @@ export class Tracker {
   /** Whether a quorum was heard of since the last check; forgets it for the next one. `self` counts always. */
   checkQuorum(self: NodeId): boolean {
     const active = new Map([...this.#progress].map(([id, { recentActive }]) => [id, recentActive || id === self]))
-    for (const [id, progress] of this.#progress) progress.recentActive = id === self
+    for (const [id, progress] of this.#progress) {
+      progress.activeBefore = progress.recentActive
+      progress.recentActive = id === self
+    }
     return voteResult(this.#conf, active) === 'won'
   }
 

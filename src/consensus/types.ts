@@ -203,10 +203,18 @@ export interface ReplicaStatus {
   readonly lastIndex: number
   readonly firstIndex: number
   readonly conf: ConfState
-  /** On the leader: what it knows of each member; empty elsewhere. */
+  /**
+   * On the leader: what it knows of each member; empty elsewhere. `recentActive`: heard of since the last quorum check, so false for everybody
+   * right after one; `active`: heard of within the last one to two election time-outs.
+   */
   readonly progress: ReadonlyMap<
     NodeId,
-    { readonly match: number; readonly recentActive: boolean; readonly state: 'probe' | 'replicate' | 'snapshot' }
+    {
+      readonly match: number
+      readonly recentActive: boolean
+      readonly active: boolean
+      readonly state: 'probe' | 'replicate' | 'snapshot'
+    }
   >
 }
 

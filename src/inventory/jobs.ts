@@ -23,13 +23,11 @@ export function beginJob(draft: Draft, job: NewJob): void {
 
 /** Tells people what an open job does now; `percent` never goes back. */
 export function moveJob(draft: Draft, job: Job, step: string, percent = job.percent): void {
-  if (job.phase === 'working' && job.step === step && job.percent === percent) return
   draft.put('jobs', { ...job, phase: 'working', step, percent: Math.max(job.percent, percent) })
 }
 
 /** As `moveJob`, for a job that waits for others to act. */
 export function holdJob(draft: Draft, job: Job, step: string): void {
-  if (job.phase === 'waiting' && job.step === step) return
   draft.put('jobs', { ...job, phase: 'waiting', step })
 }
 

@@ -162,7 +162,7 @@ export interface Vm {
   /** Where it ran last; null before its first run. Placement prefers it. */
   readonly lastHost: HostId | null
   readonly observed: Observed | null
-  /** Why it last ended or could not start; cleared by a start. */
+  /** Why it stays down: given up after crashes, could not start, or no host has a place. Null while it runs and between automatic restarts. */
   readonly fault: VmFault | null
   /** Crashes in a row without an administrator's start between them; bounds automatic restarts. */
   readonly crashes: number

@@ -10,9 +10,9 @@ import { Alarms } from './alarms.ts'
 import { Bulk } from './bulk.ts'
 import { BYTE_STREAM, ByteStreams } from './byte-streams.ts'
 import { Dialer } from './dialer.ts'
+import { Entrance } from './entrance.ts'
 import { type FrameStream } from './frame-stream.ts'
 import { Gossip } from './gossip.ts'
-import { GREETING_MS } from './greeting.ts'
 import { type Hello, MESH_PROTOCOL } from './hello.ts'
 import { JoinGate } from './join-gate.ts'
 import { joinMesh } from './join.ts'
@@ -36,7 +36,7 @@ import { Rpc, RPC_STREAM } from './rpc.ts'
 import { type SideKind, SideStreams } from './side-streams.ts'
 import { TICK_MS } from './silence.ts'
 import { type JoinToken } from './token.ts'
-import { type StartWire, type StreamKind, type Wire, type WireConnection, type WireStream } from './wire.ts'
+import { type StartWire, type Wire } from './wire.ts'
 
 export interface AssembleOptions {
   readonly self: HostId
@@ -49,9 +49,6 @@ export interface AssembleOptions {
   readonly log: Log
   readonly known: KnownAddresses
 }
-
-/** Time for a member that connected to greet; then its connection is closed. */
-const UNGREETED_MS = GREETING_MS + 1000
 
 export async function assembleMesh(options: AssembleOptions, startWire: StartWire): Promise<Mesh> {
   const mesh = new AssembledMesh(options)
@@ -70,6 +67,7 @@ class AssembledMesh implements Mesh {
   readonly #rpc: Rpc
   readonly #byteStreams: ByteStreams
   readonly #joinGate: JoinGate
+  readonly #entrance: Entrance
   readonly #addressEvents = emitter<readonly string[]>()
   readonly #stopping = new AbortController()
   #membership: Membership | null = null
@@ -83,7 +81,6 @@ class AssembledMesh implements Mesh {
     this.#options = options
     const alarms = new Alarms(clock)
     const hello = (): Hello | undefined => this.#hello()
-    const isMember = (host: HostId): boolean => this.#members.has(host)
     const links = new Links({
       self,
       clock,
@@ -91,7 +88,6 @@ class AssembledMesh implements Mesh {
       log,
       alarms,
       hello,
-      isMember,
       gossip: () => this.#startedWire().gossip,
       onMail: (from, frame) => this.#mailbox.received(from, frame),
     })
@@ -101,7 +97,6 @@ class AssembledMesh implements Mesh {
       log,
       limits: { rpc: RPC_STREAM, mail: MAIL_STREAM, bytes: BYTE_STREAM },
       hello,
-      isMember,
       knows: (host, bootId) => links.knows(host, bootId),
       onStream: (kind, host, stream) => this.#onSideStream(kind, host, stream),
     })
@@ -120,16 +115,17 @@ class AssembledMesh implements Mesh {
       addresses: (host) => this.#dialer.addresses(host),
       dial: (host, address, signal) => this.#startedWire().dial(host, address, signal),
     })
-    this.#mailbox = new Mailbox({ clock, log, bulk: this.#bulk, sides: this.#sides, link })
+    this.#mailbox = new Mailbox({ clock, log, bulk: this.#bulk, link })
     this.#rpc = new Rpc({
       clock,
       log,
       linkOf: link,
-      checkAnswer: (host, answer) => this.#sides.checkAnswer(host, answer),
       open: (host, signal) => this.#openRpc(host, signal),
     })
-    this.#byteStreams = new ByteStreams({ clock, bulk: this.#bulk, sides: this.#sides })
+    this.#byteStreams = new ByteStreams({ clock, bulk: this.#bulk })
     this.#joinGate = new JoinGate({ self, clock, random, log, alarms, hello })
+    const isMember = (host: HostId): boolean => this.#members.has(host)
+    this.#entrance = new Entrance({ clock, alarms, links, sides: this.#sides, joinGate: this.#joinGate, isMember })
     this.#alarms = alarms
     this.#links = links
     links.on((event) => this.#onPeer(event))
@@ -142,9 +138,9 @@ class AssembledMesh implements Mesh {
   async start(startWire: StartWire): Promise<void> {
     const { log, topics } = this.#options
     this.#wire = await startWire({
-      admit: (host, address) => this.#admit(host, address),
-      onConnection: (connection) => this.#onConnection(connection),
-      onStream: (kind, stream, connection) => this.#onStream(kind, stream, connection),
+      admit: (host, address) => this.#entrance.admit(host, address),
+      onConnection: (connection) => this.#entrance.connected(connection),
+      onStream: (kind, stream, connection) => this.#entrance.opened(kind, stream, connection),
       onGossip: (topic, from, body) => this.#gossip?.received(topic, from, body),
       onAddresses: (addresses) => this.#onAddresses(addresses),
     })
@@ -258,6 +254,7 @@ class AssembledMesh implements Mesh {
     this.#timer = this.#options.clock.after(TICK_MS, () => {
       this.#links.tick()
       this.#dialer.tick()
+      this.#mailbox.tick()
       this.#bulk.tick()
       this.#tick()
     })
@@ -279,43 +276,6 @@ class AssembledMesh implements Mesh {
         return
       }
     }
-  }
-
-  #admit(host: HostId, address: string): boolean {
-    if (this.#members.has(host)) return true
-    if (this.#joinGate.admit(host)) return true
-    this.#alarms.raise({
-      kind: 'refused',
-      host,
-      address,
-      reason: this.#membership === null ? 'this host belongs to no mesh' : 'no member of this mesh',
-    })
-    return false
-  }
-
-  #onConnection(connection: WireConnection): void {
-    const { host } = connection
-    if (!this.#members.has(host)) {
-      this.#joinGate.connected(connection)
-      return
-    }
-    const timer = this.#options.clock.after(UNGREETED_MS, () => {
-      if (!this.#links.holds(connection) && !this.#sides.isGreeted(connection)) connection.abort('it did not greet')
-    })
-    connection.onClose(() => timer.cancel())
-  }
-
-  #onStream(kind: StreamKind, stream: WireStream, connection: WireConnection): void {
-    const isMember = this.#members.has(connection.host)
-    if (kind === 'join') {
-      // A member may ask again: the reply to its first join may have been lost.
-      if (isMember || this.#joinGate.knows(connection)) void this.#joinGate.serve(stream, connection)
-      else stream.abort('no join is open')
-      return
-    }
-    if (!isMember) stream.abort('no member of this mesh')
-    else if (kind === 'link') void this.#links.accept(stream, connection)
-    else void this.#sides.accept(kind, stream, connection)
   }
 
   #onSideStream(kind: SideKind, host: HostId, stream: FrameStream): void {

@@ -10,7 +10,6 @@ import { type Frame, FRAME } from './frame.ts'
 import { type FrameStream } from './frame-stream.ts'
 import { GREETING_MS } from './greeting.ts'
 import { type ByteStream, type RequestOptions, type StreamHandler } from './mesh.ts'
-import { type SideStreams } from './side-streams.ts'
 
 /** Of one data frame: what waits behind it waits that long. Writes are cut to it. */
 const MAX_DATA_BYTES = 64 * 1024
@@ -19,7 +18,6 @@ export const BYTE_STREAM = { maxFrameBytes: 1024 * 1024, maxWaitingBytes: 4 * 10
 export interface ByteStreamsOptions {
   readonly clock: Clock
   readonly bulk: Bulk
-  readonly sides: SideStreams
 }
 
 export class ByteStreams {
@@ -36,14 +34,13 @@ export class ByteStreams {
   }
 
   async open(host: HostId, purpose: string, header: unknown, { deadlineMs, signal }: RequestOptions): Promise<ByteStream> {
-    const { clock, bulk, sides } = this.#options
+    const { clock, bulk } = this.#options
     const payload = packBody([purpose, header])
     const what = `opening a stream for ${purpose} to ${host}`
     return within({ clock, ms: deadlineMs, what, signal }, async (limit) => {
       const stream = await bulk.open('bytes', host, limit)
       try {
         stream.send(FRAME.open, payload, 'normal')
-        sides.checkAnswer(host, await stream.next(limit))
         readOpened(await stream.next(limit))
         return new FramedBytes(host, stream)
       } catch (error) {

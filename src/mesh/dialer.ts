@@ -94,7 +94,7 @@ export class Dialer {
     return this.#targets.get(host)?.cause ?? null
   }
 
-  /** The peer is linked, and said where it listens: the next absence starts with short waits. `remote`: the other end, if it dialled us. */
+  /** The peer is linked, and said where it listens. `remote`: the other end, if it dialled us. */
   linked(host: HostId, announced: readonly string[], remote: string | undefined): void {
     const target = this.#targets.get(host)
     if (target === undefined) return
@@ -102,12 +102,10 @@ export class Dialer {
     target.news = []
     const reachable = remote === undefined ? undefined : target.announced.find((address) => ipOf(address) === ipOf(remote))
     if (reachable !== undefined) this.#options.known.good(host, reachable)
-    target.failures = 0
-    target.start = 0
     target.cause = null
   }
 
-  /** Its link is gone: perhaps only the link. */
+  /** Its link is gone, perhaps only the link: tries start afresh. */
   lost(host: HostId, cause: string): void {
     this.hint(host)
     const target = this.#targets.get(host)

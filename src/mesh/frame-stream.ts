@@ -19,6 +19,8 @@ export interface FrameStreamOptions {
   readonly maxFrameBytes: number
   /** Frames that are not urgent are refused while more than this waits. */
   readonly maxWaitingBytes: number
+  /** Gets the first frame instead of the stream's user; a throw ends the stream with its message. */
+  readonly onFirst?: (frame: Frame) => void
 }
 
 export interface FrameListener {
@@ -44,6 +46,7 @@ export class FrameStream {
   #closed: { readonly cause: string | null } | undefined
   /** Frames that came before anyone wanted them; the stream is paused meanwhile, so there are few. */
   readonly #held: Frame[] = []
+  #onFirst: ((frame: Frame) => void) | undefined
   #listener: FrameListener | undefined
   #wanted: PromiseWithResolvers<Frame> | undefined
   readonly #onClose: ((cause: string | null) => void)[] = []
@@ -55,6 +58,7 @@ export class FrameStream {
     this.#clock = options.clock
     this.#reader = new FrameReader(options.maxFrameBytes)
     this.#maxWaitingBytes = options.maxWaitingBytes
+    this.#onFirst = options.onFirst
     wire.listen({
       onData: (bytes) => this.#onData(bytes),
       onDrain: () => {
@@ -67,6 +71,11 @@ export class FrameStream {
 
   get isOpen(): boolean {
     return this.#closed === undefined && !this.#ending
+  }
+
+  /** All that was sent is handed over. */
+  get isIdle(): boolean {
+    return !this.#hasWork && !this.#full
   }
 
   /** Queues a frame for the end of this turn. False: dropped, the stream is full or gone. */
@@ -100,7 +109,7 @@ export class FrameStream {
 
   /** Resolves when all that was sent is handed over; rejects with `unreachable` when the stream ends first. */
   async room(): Promise<void> {
-    if (this.#closed === undefined && !this.#hasWork && !this.#full) return
+    if (this.#closed === undefined && this.isIdle) return
     if (this.#closed === undefined) await new Promise<void>((resolve) => this.#onRoom.push(resolve))
     if (this.#closed !== undefined) throw new OperationError('unreachable', `the stream is gone: ${this.#closed.cause ?? 'ended'}`)
   }
@@ -188,8 +197,10 @@ export class FrameStream {
     this.#listener?.onBytes?.()
     const frames = this.#parse(bytes)
     for (const frame of frames) {
-      if (this.#listener !== undefined) this.#deliver(this.#listener, frame)
-      else if (this.#wanted !== undefined && this.#held.length === 0) this.#answer(this.#wanted, frame)
+      if (this.#closed !== undefined) return
+      if (this.#onFirst !== undefined) this.#deliverFirst(this.#onFirst, frame)
+      else if (this.#listener !== undefined) this.#deliver(this.#listener, frame)
+      else if (this.#wanted !== undefined) this.#answer(this.#wanted, frame)
       else this.#held.push(frame)
     }
     if (this.#listener === undefined && this.#held.length > 0) this.#wire.pause()
@@ -207,6 +218,11 @@ export class FrameStream {
       this.abort(errorText(error))
       return []
     }
+  }
+
+  #deliverFirst(onFirst: (frame: Frame) => void, frame: Frame): void {
+    this.#onFirst = undefined
+    this.#deliver({ onFrame: onFirst }, frame)
   }
 
   /** What a peer sends may end its stream, never this process; a broken invariant of ours still ends it. */

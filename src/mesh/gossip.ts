@@ -1,5 +1,5 @@
 // Telemetry and hints to all members. What it carries may be lost, repeated or late, and nothing is decided by it.
-import { assert } from '../base/assert.ts'
+import { assert, BugError } from '../base/assert.ts'
 import { type Emitter, emitter } from '../base/emitter.ts'
 import { errorText } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
@@ -46,6 +46,7 @@ export class Gossip {
     try {
       listeners.emit({ from, body: unpackBody(bytes) })
     } catch (error) {
+      if (error instanceof BugError) throw error
       log.warn({ topic, from, error: errorText(error) }, 'gossip not understood')
     }
   }

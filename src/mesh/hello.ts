@@ -19,15 +19,7 @@ export interface Hello {
 }
 
 /** Closed list, in the wire form: codes are for ever. */
-export type HelloRefusal =
-  | 'protocol'
-  | 'no-mesh'
-  | 'wrong-mesh'
-  | 'wrong-generation'
-  | 'not-a-member'
-  | 'cloned-identity'
-  | 'no-link'
-  | 'unknown'
+export type HelloRefusal = 'protocol' | 'no-mesh' | 'wrong-mesh' | 'wrong-generation' | 'cloned-identity' | 'no-link' | 'unknown'
 
 export interface Refusal {
   readonly code: HelloRefusal
@@ -88,16 +80,7 @@ export function parseRefusal(payload: Uint8Array): Refusal {
   return { code: known, message: typeof message === 'string' ? message : 'refused without a reason' }
 }
 
-const REFUSALS: readonly HelloRefusal[] = [
-  'protocol',
-  'no-mesh',
-  'wrong-mesh',
-  'wrong-generation',
-  'not-a-member',
-  'cloned-identity',
-  'no-link',
-  'unknown',
-]
+const REFUSALS: readonly HelloRefusal[] = ['protocol', 'no-mesh', 'wrong-mesh', 'wrong-generation', 'cloned-identity', 'no-link', 'unknown']
 
 function tolerantBody(payload: Uint8Array): unknown {
   try {

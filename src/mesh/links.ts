@@ -25,6 +25,7 @@ const RETIRE_AFTER_MS = 2000
 /** And at most so long while streams are open on it. */
 const RETIRE_AT_LAST_MS = 60_000
 
+/** Only members come here: who is none is turned away where streams arrive, and cut off when it is taken out. */
 export interface LinksOptions {
   readonly self: HostId
   readonly clock: Clock
@@ -33,7 +34,6 @@ export interface LinksOptions {
   readonly alarms: Alarms
   /** Mine, as of now; undefined while this host belongs to no mesh. */
   readonly hello: () => Hello | undefined
-  readonly isMember: (host: HostId) => boolean
   readonly gossip: () => WireGossip
   readonly onMail: (from: HostId, frame: Uint8Array) => void
 }
@@ -176,10 +176,7 @@ export class Links {
   #judge(host: HostId, theirs: Hello): Refusal | undefined {
     const mine = this.#options.hello()
     if (mine === undefined) return { code: 'no-mesh', message: `${this.#options.self} belongs to no mesh` }
-    const refusal = judgeHello(mine, theirs, host)
-    if (refusal !== undefined) return refusal
-    if (!this.#options.isMember(host)) return { code: 'not-a-member', message: `${host} is no member of mesh ${mine.meshId}` }
-    return undefined
+    return judgeHello(mine, theirs, host)
   }
 
   /** Two processes under one key are both refused. One that merely restarted replaces its silent predecessor. */

@@ -9,19 +9,19 @@ import { type Bulk } from './bulk.ts'
 import { FRAME } from './frame.ts'
 import { type FrameStream } from './frame-stream.ts'
 import { type Link } from './link.ts'
-import { type SideStreams } from './side-streams.ts'
 
 /** What is longer waits on the link behind nothing and nothing behind it: it takes the second connection. */
 const LARGE_BYTES = 256 * 1024
 /** A snapshot in one frame is the longest; a longer one is to be cut by its sender. */
 export const MAIL_STREAM = { maxFrameBytes: 256 * 1024 * 1024, maxWaitingBytes: 256 * 1024 * 1024 }
 const OPEN_MS = 5000
+/** Snapshots come alone, long after each other. */
+const IDLE_MS = 5000
 
 export interface MailboxOptions {
   readonly clock: Clock
   readonly log: Log
   readonly bulk: Bulk
-  readonly sides: SideStreams
   readonly link: (host: HostId) => Link | undefined
 }
 
@@ -30,6 +30,7 @@ interface Mailing {
   /** Until the stream is open. */
   readonly waiting: Uint8Array[]
   waitingBytes: number
+  usedAt: number
 }
 
 export class Mailbox {
@@ -65,8 +66,15 @@ export class Mailbox {
     })
   }
 
+  /** To be called every TICK_MS: a stream that is not needed would keep its connection. */
+  tick(): void {
+    const now = this.#options.clock.now()
+    for (const { stream, usedAt } of this.#mailings.values()) if (stream?.isIdle === true && now - usedAt >= IDLE_MS) stream.close()
+  }
+
   #sendLarge(host: HostId, frame: Uint8Array): boolean {
     const mailing = this.#mailings.get(host) ?? this.#start(host)
+    mailing.usedAt = this.#options.clock.now()
     if (mailing.stream !== undefined) return mailing.stream.send(FRAME.mail, frame, 'normal')
     if (mailing.waitingBytes > 0 && mailing.waitingBytes + frame.length > MAIL_STREAM.maxWaitingBytes) return false
     mailing.waiting.push(frame)
@@ -76,7 +84,7 @@ export class Mailbox {
 
   #start(host: HostId): Mailing {
     const { clock, bulk, log } = this.#options
-    const mailing: Mailing = { stream: undefined, waiting: [], waitingBytes: 0 }
+    const mailing: Mailing = { stream: undefined, waiting: [], waitingBytes: 0, usedAt: clock.now() }
     this.#mailings.set(host, mailing)
     within({ clock, ms: OPEN_MS, what: `a stream for large frames to ${host}` }, (signal) => bulk.open('mail', host, signal)).then(
       (stream) => this.#attach(host, mailing, stream),
@@ -89,17 +97,13 @@ export class Mailbox {
   }
 
   #attach(host: HostId, mailing: Mailing, stream: FrameStream): void {
-    const { log, sides } = this.#options
     mailing.stream = stream
     stream.onClose((cause) => {
-      log.debug({ host, cause }, 'stream for large frames ended')
+      this.#options.log.debug({ host, cause }, 'stream for large frames ended')
       this.#forget(host, mailing)
     })
-    stream.receive({
-      onFrame: (frame) => {
-        if (frame.type === FRAME.welcome || frame.type === FRAME.refused) sides.checkAnswer(host, frame)
-      },
-    })
+    // Nothing comes back on it.
+    stream.receive({ onFrame: () => {} })
     for (const frame of mailing.waiting.splice(0)) stream.send(FRAME.mail, frame, 'normal')
   }
 

@@ -24,8 +24,6 @@ export interface RpcOptions {
   readonly log: Log
   /** Opens a greeted stream to the peer, over its link of this moment. Rejects with `unreachable` or `refused`. */
   readonly open: (host: HostId, signal: AbortSignal) => Promise<FrameStream>
-  /** Throws when the first frame of a stream that was opened is no welcome by the process that was linked. */
-  readonly checkAnswer: (host: HostId, answer: Frame) => void
   /** What a channel belongs to: another link makes another channel. Undefined while the peer is down. */
   readonly linkOf: (host: HostId) => object | undefined
 }
@@ -109,18 +107,15 @@ export class Rpc {
 
   #attach(host: HostId, channel: Channel, stream: FrameStream): void {
     channel.stream = stream
-    let isRefused = false
     stream.onClose((cause) => {
       this.#release(host, channel)
       const message = `the connection to host ${host} ended before it answered: ${cause ?? 'it closed the stream'}`
-      const error = new OperationError('unreachable', message, { data: { host, sent: !isRefused } })
+      const error = new OperationError('unreachable', message, { data: { host, sent: true } })
       for (const waiter of channel.waiting.values()) waiter.reject(error)
       channel.waiting.clear()
     })
     stream.receive({
       onFrame: (frame) => {
-        if (frame.type === FRAME.refused) isRefused = true
-        if (frame.type === FRAME.welcome || frame.type === FRAME.refused) this.#options.checkAnswer(host, frame)
         if (frame.type === FRAME.reply) this.#take(channel, frame, ({ resolve }, value) => resolve(value))
         if (frame.type === FRAME.failure) this.#take(channel, frame, ({ reject }, value) => reject(fromWireError(parseWireError(value))))
         if (this.#channels.get(host) !== channel) closeIfIdle(channel)

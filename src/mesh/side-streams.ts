@@ -22,7 +22,6 @@ export interface SideStreamsOptions {
   readonly log: Log
   readonly limits: Readonly<Record<SideKind, StreamLimits>>
   readonly hello: () => Hello | undefined
-  readonly isMember: (host: HostId) => boolean
   /** True when this process of the host was accepted on a link. */
   readonly knows: (host: HostId, bootId: string) => boolean
   readonly onStream: (kind: SideKind, host: HostId, stream: FrameStream) => void
@@ -36,20 +35,17 @@ export class SideStreams {
     this.#options = options
   }
 
-  /** The hello is sent along; the answer is the first frame that the stream's user gets, and `checkAnswer` is what it has to do with it. */
+  /**
+   * The hello is sent along, and what follows it need not wait: the answer comes first, and ends the stream when it is a refusal or comes
+   * from another process than the one that is linked.
+   */
   async open(kind: SideKind, connection: WireConnection, signal: AbortSignal): Promise<FrameStream> {
     const mine = this.#options.hello()
     if (mine === undefined) throw new OperationError('unreachable', 'this host belongs to no mesh')
-    const stream = this.#frames(kind, await connection.openStream(kind, signal))
+    const wire = await connection.openStream(kind, signal)
+    const stream = this.#frames(kind, wire, (answer) => this.#checkAnswer(connection.host, answer))
     stream.send(FRAME.hello, encodeHello(mine), 'urgent')
     return stream
-  }
-
-  /** Throws `refused`: the other side's reason, or ours when it is not the process that we linked. */
-  checkAnswer(host: HostId, answer: Frame): void {
-    const theirs = readWelcome(answer)
-    const refusal = this.#judge(this.#options.hello(), theirs, host)
-    if (refusal !== undefined) throw refusedError(refusal)
   }
 
   /** True once a stream of the peer was accepted on this connection. */
@@ -79,16 +75,21 @@ export class SideStreams {
     }
   }
 
+  #checkAnswer(host: HostId, answer: Frame): void {
+    const refusal = this.#judge(this.#options.hello(), readWelcome(answer), host)
+    if (refusal !== undefined) throw refusedError(refusal)
+  }
+
   #judge(mine: Hello | undefined, theirs: Hello, host: HostId): Refusal | undefined {
-    const { isMember, knows } = this.#options
+    const { knows } = this.#options
     const refusal = mine === undefined ? undefined : judgeHello(mine, theirs, host)
     if (refusal !== undefined) return refusal
-    if (!isMember(host)) return { code: 'not-a-member', message: `${host} is no member of this mesh` }
     if (!knows(host, theirs.bootId)) return { code: 'no-link', message: `${host} opened a stream before it was linked` }
     return undefined
   }
 
-  #frames(kind: SideKind, wire: WireStream): FrameStream {
-    return new FrameStream(wire, { clock: this.#options.clock, ...this.#options.limits[kind] })
+  #frames(kind: SideKind, wire: WireStream, onFirst?: (frame: Frame) => void): FrameStream {
+    const { clock, limits } = this.#options
+    return new FrameStream(wire, { clock, ...limits[kind], ...(onFirst === undefined ? {} : { onFirst }) })
   }
 }

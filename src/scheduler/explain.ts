@@ -21,13 +21,12 @@ export function whyNot(world: World, vm: Placeable, host: Host): readonly Reason
   return FILTERS.flatMap((filter) => filter.check(world, vm, host))
 }
 
-/** Why the first of a ranking was chosen: how it compares, then its figures. */
-export function whyThere(ranking: readonly Ranked[]): readonly string[] {
-  const [best, second] = ranking
-  if (best === undefined) return []
+/** Why `best` was chosen before `others` (best first): how it compares, then its figures. */
+export function whyThere(best: Ranked, others: readonly Ranked[]): readonly string[] {
+  const [second] = others
   const figures = best.score.parts.map(({ text }) => text).filter((text) => text !== '')
   const compared =
-    second === undefined ? 'the only host that may take it' : `best of ${ranking.length} hosts: ${grade(best)} before ${grade(second)}`
+    second === undefined ? 'the only host that may take it' : `best of ${others.length + 1} hosts: ${grade(best)} before ${grade(second)}`
   return [compared, ...figures]
 }
 

@@ -28,7 +28,7 @@ export function place(world: World, vm: Placeable): Placement {
     .map(({ host }) => ({ host: host.id, score: score(world, vm, host) }))
     // The sort is stable: equal scores stay in the order of their ids.
     .sort((a, b) => b.score.total - a.score.total)
-  const [best] = ranking
+  const [best, ...others] = ranking
   if (best === undefined) return { kind: 'refused', perHost }
-  return { kind: 'placed', host: best.host, reasons: whyThere(ranking), ranking, perHost }
+  return { kind: 'placed', host: best.host, reasons: whyThere(best, others), ranking, perHost }
 }

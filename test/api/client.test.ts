@@ -82,6 +82,11 @@ describe('the client', () => {
     expect(caught).toMatchObject(error)
   })
 
+  it.each([400, 404, 500])('takes status %i for an error', async (status) => {
+    const path = await agentThat((_, response) => response.writeHead(status).end('{"code":"usage","message":"no","data":{},"reasons":[]}'))
+    await expect(clientOf(path).call('version', {}, { signal: never })).rejects.toMatchObject({ code: 'usage' })
+  })
+
   it.each([
     ['no JSON', 'hello'],
     ['JSON of another form', '{"version": 5}'],

@@ -92,6 +92,12 @@ describe('the look of a write', () => {
     await expect(clock.settle(outcome, 5_000)).rejects.toMatchObject({ code: 'no-quorum' })
   })
 
+  it('fails at once where the fault is another one than time', async () => {
+    const { source, calls } = setUp(() => Promise.reject(new Error('bug')))
+    await expect(readForWrite(source, never)).rejects.toThrow('bug')
+    expect(calls()).toBe(1)
+  })
+
   it('never answers with a stale state', async () => {
     const { clock, source } = setUp(noQuorum)
     await expect(clock.settle(readForWrite(source, never), 6_000)).rejects.toMatchObject({ code: 'no-quorum' })

@@ -58,7 +58,10 @@ describe('the unix socket', () => {
   it('is left to an agent that lives', async () => {
     const agent = await fakeAgent()
     const second = startApi(agent.context, { socketPath: agent.socketPath, socketMode: 0o600, tcp: null })
-    await expect(second).rejects.toMatchObject({ code: 'conflict', reasons: [{ code: 'socket-taken' }] })
+    await expect(second).rejects.toMatchObject({
+      code: 'conflict',
+      reasons: [{ code: 'socket-taken', message: 'another agent listens on it' }],
+    })
     expect((await onSocket(agent, '/v1/version')).status).toBe(200)
   })
 
@@ -72,8 +75,9 @@ describe('the unix socket', () => {
 
   it('is refused where its path is too long for the kernel', async () => {
     const agent = await fakeAgent()
-    const socketPath = join(agent.directory, 'x'.repeat(100))
-    await expect(startApi(agent.context, { socketPath, socketMode: 0o600, tcp: null })).rejects.toMatchObject({ code: 'usage' })
+    const path = (bytes: number): string => join(agent.directory, 'x'.repeat(bytes - agent.directory.length - 1))
+    await expect(startApi(agent.context, { socketPath: path(108), socketMode: 0o600, tcp: null })).rejects.toMatchObject({ code: 'usage' })
+    await (await startApi(agent.context, { socketPath: path(107), socketMode: 0o600, tcp: null })).stop()
   })
 })
 
@@ -119,6 +123,16 @@ describe('the TCP listener', () => {
     await expect(startApi(agent.context, listeners)).rejects.toMatchObject({ code: 'failed', reasons: [{ code: 'api-token' }] })
     // Nothing is left half open either.
     await expect(rawRequest({ socketPath: listeners.socketPath, path: '/v1/version' }, {})).rejects.toThrow(/ENOENT|ECONNREFUSED/)
+  })
+
+  it('is not opened where its token cannot be kept', async () => {
+    const agent = await fakeAgent()
+    const listeners = {
+      socketPath: join(agent.directory, 's2'),
+      socketMode: 0o600,
+      tcp: { host: '127.0.0.1', port: 0, dataDir: join(agent.directory, 'nowhere') },
+    }
+    await expect(startApi(agent.context, listeners)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   it('says which address it could not have', async () => {

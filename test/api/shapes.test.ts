@@ -157,13 +157,15 @@ describe('a VM', () => {
 })
 
 describe('what else is shown', () => {
-  const log = aMesh({ hosts: 2, datastores: ['images'] })
+  const log = aMesh({ hosts: 2, datastores: ['images', 'backup'] })
   const place = { datastore: datastoreId('images'), host: hostId('h1'), job: jobId('make') }
   log.do({ kind: 'disk-create', id: diskId('d1'), name: 'data', ...place, format: 'qcow2', sizeBytes: 1024 ** 3 })
 
   it('a datastore counts its disks', () => {
     const row = present(log.now.datastores.get(datastoreId('images')), 'images')
     expect(exact(answers.DatastoreAnswer, datastoreAnswer(log.now, row))).toMatchObject({ name: 'images', path: '/srv/images', disks: 1 })
+    const other = present(log.now.datastores.get(datastoreId('backup')), 'backup')
+    expect(datastoreAnswer(log.now, other).disks).toBe(0)
   })
 
   it('a disk that no VM has says so', () => {
@@ -205,6 +207,7 @@ describe('what else is shown', () => {
     const token = { ...present(log.now.tokens.get(tokenId('token-h2')), 'token'), uses }
     expect(exact(answers.TokenAnswer, tokenAnswer(log.now, token, now))).toMatchObject({ state, used: 1, usedBy: ['h2'] })
     expect(tokenAnswer(log.now, { ...token, revoked: true }, now).state).toBe('revoked')
+    expect(tokenAnswer(log.now, { ...token, usedBy: [hostId('gone')] }, now).usedBy).toEqual(['gone'])
   })
 
   it('a setting shows what holds beside its default', () => {

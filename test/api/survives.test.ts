@@ -26,7 +26,7 @@ describe('voters to spare', () => {
   })
 
   it('count witnesses and the leader, not learners', () => {
-    expect(sparableVoters(up(4), { members: members('leader', 'voter', 'witness', 'learner'), quorum: 'ok' })).toBe(1)
+    expect(sparableVoters(up(5), { members: members('leader', 'voter', 'witness', 'learner', 'learner'), quorum: 'ok' })).toBe(1)
   })
 
   it('are none without a quorum', () => {

@@ -5,6 +5,7 @@ import { callOnce } from '../../src/api/client-retry.ts'
 import { realClock } from '../../src/base/clock.ts'
 import { hasCode, OperationError } from '../../src/base/errors.ts'
 import { seededRandom } from '../../src/base/random.ts'
+import { NO_LOAD } from '../../src/inventory/load.ts'
 import { aMesh, aMeshWithRunningVm, datastoreId, diskId, hostId, jobId, someVm, vmId } from '../fixture/inventory.ts'
 import { waitFor } from '../lab/wait-for.ts'
 import { fakeAgent } from './fake-agent.ts'
@@ -294,7 +295,7 @@ describe('tokens', () => {
     restarted.context.createToken('host', 0)
     const error = await refusal(restarted.client.call('tokenCreate', { body: {}, query: {} }, { signal, key: 'k1' }))
     expect(hasCode(error, 'conflict') && error.reasons).toMatchObject([
-      { code: 'token-lost', fix: expect.stringContaining('hostmesh token revoke') },
+      { code: 'token-lost', fix: expect.stringMatching(/^hostmesh token revoke [0-9a-z]{16}, then hostmesh token create$/) },
     ])
   })
 
@@ -413,6 +414,116 @@ describe('commands of each route', () => {
       firmware: 'uefi',
       startJob: null,
     })
+  })
+
+  it('vmDelete takes the disks along where nothing else is said', async () => {
+    const log = aMesh()
+    log.do(someVm('web'))
+    const agent = await fakeAgent({ inventory: log.now })
+    await agent.client.call('vmDelete', { params: { vm: 'web' }, query: {} }, { signal })
+    expect(agent.mesh.log.at(-1)?.command).toMatchObject({ kind: 'vm-delete', keepDisks: false })
+  })
+
+  it('vmDelete plans what becomes of each disk', async () => {
+    const log = aMesh({ datastores: ['images'] })
+    const disk = {
+      kind: 'new',
+      id: diskId('d1'),
+      name: 'root',
+      datastore: datastoreId('images'),
+      format: 'raw',
+      sizeBytes: 1024 ** 2,
+    } as const
+    log.do(someVm('web', { disks: [disk] }))
+    log.do({ kind: 'disk-done', host: hostId('h1'), disk: diskId('d1'), sizeBytes: 1024 ** 2 })
+    const agent = await fakeAgent({ inventory: log.now })
+    const planOf = async (query: { readonly keepDisks?: '1' }) =>
+      (await agent.client.call('vmDelete', { params: { vm: 'web' }, query: { ...query, dryRun: '1' } }, { signal })).answer.plan
+    expect(await planOf({})).toEqual(['forget VM web', 'delete disk root'])
+    expect(await planOf({ keepDisks: '1' })).toEqual(['forget VM web', 'keep disk root'])
+  })
+
+  it('vmCreate gives the making of its disks to a host that can use their datastores', async () => {
+    const datastoreFaults = new Map([[datastoreId('images'), 'stale file handle']])
+    const load = () => ({
+      ...NO_LOAD,
+      hosts: new Map([[hostId('h1'), { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults }]]),
+    })
+    const agent = await fakeAgent({ changes: { load } })
+    const create = async (name: string, disks: readonly { datastore: string; name: string; sizeBytes: number }[]) => {
+      await agent.client.call('vmCreate', { body: { name, vcpus: 1, memoryMiB: 64, disks: [...disks] }, query: {} }, { signal })
+      return agent.mesh.log.at(-1)?.command
+    }
+    expect(await create('a', [{ datastore: 'images', name: 'root', sizeBytes: 1024 ** 2 }])).toMatchObject({ host: 'h2' })
+    expect(await create('b', [])).toMatchObject({ host: 'h1' })
+  })
+
+  it('vmSet changes what is named, and nothing else', async () => {
+    const log = aMesh({ datastores: ['images'] })
+    log.do(someVm('web'))
+    const agent = await fakeAgent({ inventory: log.now, files: ['images/vmlinuz', 'images/debian.iso'] })
+    const body = {
+      name: 'www',
+      vcpus: 2,
+      memoryMiB: 512,
+      cpu: 'qemu64',
+      boot: { kernel: 'images/vmlinuz' },
+      cdrom: 'images/debian.iso',
+      ha: 'restart' as const,
+      priority: 1 as const,
+      drs: 'manual' as const,
+    }
+    for (const [key, value] of Object.entries(body)) {
+      const { answer } = await agent.client.call(
+        'vmSet',
+        { params: { vm: 'web' }, body: { [key]: value }, query: { dryRun: '1' } },
+        { signal },
+      )
+      expect(answer.plan).toEqual([expect.stringContaining(`set ${key} to `)])
+    }
+    await agent.client.call('vmSet', { params: { vm: 'web' }, body, query: {} }, { signal })
+    const boot = { kernel: 'images/vmlinuz', initrd: null, append: '' }
+    expect(agent.mesh.log.at(-1)?.command).toEqual({ kind: 'vm-set', vm: 'web', ...body, boot })
+  })
+
+  it('vmSet lets a VM that outgrew its hosts change everything but its size', async () => {
+    const log = aMesh()
+    log.do(someVm('big', { memoryMiB: 9000 }))
+    const agent = await fakeAgent({ inventory: log.now })
+    await agent.client.call('vmSet', { params: { vm: 'big' }, body: { ha: 'restart' }, query: {} }, { signal })
+    expect(agent.mesh.inventory().vms.get(vmId('big'))?.ha).toBe('restart')
+  })
+
+  it('vmSet checks the files that it names', async () => {
+    const log = aMesh({ datastores: ['images'] })
+    log.do(someVm('web'))
+    const agent = await fakeAgent({ inventory: log.now })
+    const error = await refusal(
+      agent.client.call('vmSet', { params: { vm: 'web' }, body: { cdrom: 'images/nope.iso' }, query: {} }, { signal }),
+    )
+    expect(error.reasons).toMatchObject([{ code: 'file-missing', message: expect.stringContaining('CD-ROM file images/nope.iso') }])
+  })
+
+  it('hostSet plans each of its changes', async () => {
+    const agent = await fakeAgent()
+    const { answer } = await agent.client.call(
+      'hostSet',
+      { params: { host: 'h2' }, body: { name: 'h9', labels: { rack: 'a', old: null } }, query: { dryRun: '1' } },
+      { signal },
+    )
+    expect(answer.plan).toEqual(['rename host h2 to h9', 'set label rack to a', 'take label old away'])
+    const onlyName = await agent.client.call(
+      'hostSet',
+      { params: { host: 'h2' }, body: { name: 'h9' }, query: { dryRun: '1' } },
+      { signal },
+    )
+    expect(onlyName.answer.plan).toEqual(['rename host h2 to h9'])
+    const onlyLabel = await agent.client.call(
+      'hostSet',
+      { params: { host: 'h2' }, body: { labels: { rack: 'a' } }, query: { dryRun: '1' } },
+      { signal },
+    )
+    expect(onlyLabel.answer.plan).toEqual(['set label rack to a'])
   })
 
   it('vmSet refuses a VM larger than any host, before anybody starts it', async () => {

@@ -12,6 +12,13 @@ describe('a progress line', () => {
     expect(progressLine({ title: 'join', step: '', percent: null, seconds: 0 }, 80)).toBe('join  0 s')
   })
 
+  it('is cut in its text where the terminal is narrow, to the last column but one', () => {
+    const state = { title: 'start VM web', step: 'booting on h2', percent: null, seconds: 3 }
+    const whole = 'start VM web: booting on h2  3 s'
+    expect(progressLine(state, whole.length + 1)).toBe(whole)
+    expect(progressLine(state, whole.length)).toBe('start VM web: booting on …  3 s')
+  })
+
   it('never fills a line of the terminal, and keeps its figures', () => {
     fc.assert(
       fc.property(fc.nat(100), fc.string(), fc.nat(200), fc.nat(10_000), (percent, step, columns, seconds) => {

@@ -64,5 +64,6 @@ describe('a direct boot', () => {
   it('begins with a kernel', () => {
     expect(changedBoot(null, { kernel: 'i/k' })).toEqual({ kernel: 'i/k', initrd: null, append: '' })
     expect(isUsage(() => changedBoot(null, { append: 'debug' }))).toBe(true)
+    expect(changedBoot(null, {})).toBeNull()
   })
 })

@@ -119,6 +119,24 @@ describe('quorum check', () => {
     expect(leader.raft.status()).toMatchObject({ role: 'follower', term: 1 })
   })
 
+  test('who answers counts as active right after a check too, who has fallen silent for no more than two', () => {
+    const leader = new Member(QUORUM_CHECK)
+    leader.becomeLeader()
+    const active = (): boolean | undefined => leader.raft.status().progress.get(2)?.active
+    const answers = (from: number): void => {
+      leader.step({ kind: 'heartbeat-response', from, to: 1, term: leader.raft.status().term, readContext: 0 })
+    }
+    answers(2)
+    const seen = Array.from({ length: 21 }, () => {
+      answers(3)
+      leader.ticks(1)
+      return active()
+    })
+    // Election time-out of 10 ticks: heard before the first check, not between it and the second.
+    expect(seen.slice(0, 19)).toEqual(Array.from({ length: 19 }, () => true))
+    expect(seen.at(-1)).toBe(false)
+  })
+
   test('without it a leader goes on', () => {
     const leader = new Member()
     leader.becomeLeader()

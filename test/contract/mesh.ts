@@ -96,6 +96,19 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         expect(a.peers().map(({ host, link }) => [host, link])).toEqual([[b.self, 'up']])
       })
 
+      it('end at once when this host moves to another mesh or generation', async () => {
+        const [a, b] = await linked(2)
+        const events = record(a.onPeer.bind(a))
+        a.setMembers({ meshId: MESH, generation: 2, members: [a, b].map(address) })
+        expect(events).toEqual([{ kind: 'down', host: b.self, cause: expect.any(String) }])
+        await world.until('b lost it too', () => b.peers()[0]?.link === 'down')
+        b.setMembers({ meshId: MESH, generation: 2, members: [a, b].map(address) })
+        await allUp([a, b])
+        a.setMembers(null)
+        expect(events.at(-1)).toMatchObject({ kind: 'down', host: b.self })
+        expect(a.peers()).toEqual([])
+      })
+
       it('refuse a stranger that knows all addresses', async () => {
         const [a, b] = await linked(2)
         const stranger = await world.host()
@@ -411,6 +424,10 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         expect(verifyJoin(publicKey, { ...request, joiner: b.self })).toBe(false)
         expect(verifyJoin(tokenFor([b]).publicKey, request)).toBe(true)
         expect(verifyJoin(createToken({ ...token, tokenId: token.tokenId }, seededRandom(8)).publicKey, request)).toBe(false)
+        await world.settle(joiner.join(token, offer, SOON))
+        const nonces = requests.map(({ nonce }) => Buffer.from(nonce, 'base64url'))
+        expect(nonces.map(({ length }) => length)).toEqual([32, 32])
+        expect(nonces[0]?.equals(nonces[1] ?? new Uint8Array(0))).toBe(false)
         introduce([a, b, joiner])
         await allUp([a, b, joiner])
       })

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Lab, type LabHost, labUnavailable, startLab } from '../lab/lab.ts'
+import { type LoopbackHost, startLoopbackLab } from '../lab/loopback-lab.ts'
+import { type HostProcess } from '../lab/machine.ts'
 import { type Outcome, runProgram } from '../lab/run-program.ts'
 import { waitFor } from '../lab/wait-for.ts'
 
@@ -103,6 +105,25 @@ describe.skipIf(unavailable !== undefined)(`test hosts${unavailable === undefine
     const [folder = '', namespace = ''] = stdout.split(' ')
     expect([folder, namespace]).toEqual([expect.stringContaining('hostmesh-lab-'), expect.stringMatching(/hml\d+-h1$/)])
     await waitFor('the lab to be gone', () => !existsSync(folder) && !existsSync(namespace))
+  })
+})
+
+describe('hosts that are plain processes', () => {
+  it('lose with the power what was told where their data are, and nothing else', async () => {
+    const lab = startLoopbackLab(2)
+    try {
+      const [one, other] = lab.hosts
+      if (one === undefined || other === undefined) throw new Error('two hosts wanted')
+      const sleeperOf = (host: LoopbackHost): Promise<HostProcess> =>
+        host.start('sleeper', [process.execPath, '-e', 'setInterval(() => {}, 1000)', join(host.folder, 'data')])
+      const [lost, kept] = [await sleeperOf(one), await sleeperOf(other)]
+      await one.poweroff()
+      expect((await lost.ended).code).not.toBe(0)
+      expect(existsSync(`/proc/${kept.pid}`)).toBe(true)
+    } finally {
+      await lab.stop()
+    }
+    expect(existsSync(lab.folder)).toBe(false)
   })
 })
 

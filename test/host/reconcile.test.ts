@@ -92,6 +92,16 @@ describe('a VM that this host owns', () => {
     expect(reconcile(view(resumed, [live('paused')]))).toEqual([{ kind: 'resume', vm: web, epoch: FIRST }])
   })
 
+  it('runs on, and does what is wanted, after a press of its power button that came to nothing', () => {
+    const givenUp = running(
+      reboot(false),
+      (log) => log.observe('web', 'shutting-down'),
+      (log) => log.do({ kind: 'job-failed', host: hostId('h1'), job: jobId('reboot'), reasons: [] }),
+    )
+    expect(reconcile(view(givenUp, [live('shutting-down')]))).toEqual([{ kind: 'report-status', vm: web, epoch: FIRST, status: 'running' }])
+    expect(reconcile(view(running(ask('vm-pause')), [live('shutting-down')]))).toEqual([{ kind: 'pause', vm: web, epoch: FIRST }])
+  })
+
   it('is resumed after an error of its disk only when a person asks for it', () => {
     const broken = running((log) => log.observe('web', 'io-error'))
     expect(reconcile(view(broken, [live('io-error')]))).toEqual([])

@@ -22,7 +22,7 @@ describe('vm-start', () => {
   it('wants the VM on; its job is done when the run of the new epoch runs', () => {
     const log = aMeshWithVm()
     expect(log.try(verb('vm-start'))).toEqual({ kind: 'done', value: { id: 'web', job: 'vm-start' } })
-    expect(jobOf(log, 'vm-start')).toMatchObject({ phase: 'waiting', step: 'placing', kind: 'vm-start' })
+    expect(jobOf(log, 'vm-start')).toMatchObject({ phase: 'waiting', step: 'placing', kind: 'vm-start', force: false, percent: 0 })
     log.assign('web', 'h1')
     expect(jobOf(log, 'vm-start')).toMatchObject({ phase: 'working', step: 'booting on h1' })
     log.observe('web', 'starting')

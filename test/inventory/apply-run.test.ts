@@ -135,6 +135,26 @@ describe('vm-observed', () => {
     expect(log.steps.at(-1)?.changes).toEqual([])
   })
 
+  it.each([
+    ['paused', ['paused']],
+    ['running', ['running']],
+    ['running', ['starting', 'shutting-down', 'running']],
+  ] as const)('a start is done when its run is first seen %s: %j', (status, seen) => {
+    const log = aMeshWithWaitingVm()
+    log.assign('web', 'h1')
+    for (const one of seen) log.observe('web', one)
+    expect(jobOf(log, 'start')).toMatchObject({ phase: 'done', step: `${status} on h1` })
+  })
+
+  it('a start is not done by what is neither running nor paused', () => {
+    const log = aMeshWithWaitingVm()
+    log.assign('web', 'h1')
+    for (const status of ['starting', 'shutting-down', 'powered-off'] as const) {
+      log.observe('web', status)
+      expect(jobOf(log, 'start')?.endedAt).toBeNull()
+    }
+  })
+
   it('a start that meets a disk error at once fails, and says what to do', () => {
     const log = aMeshWithWaitingVm()
     log.assign('web', 'h1')

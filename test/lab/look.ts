@@ -16,6 +16,10 @@ export async function vmOf<M extends Machine>({ api }: MeshHost<M>, vm: string):
   return (await api.call('vmShow', { params: { vm } }, { signal: AbortSignal.timeout(LOOK_MS) })).answer
 }
 
+export async function vmsOf<M extends Machine>({ api }: MeshHost<M>): Promise<readonly Vm[]> {
+  return (await api.call('vmList', {}, { signal: AbortSignal.timeout(LOOK_MS) })).answer
+}
+
 /** Until the VM is as `wanted`, seen through this host; resolves with it. */
 export function vmBecomes<M extends Machine>(host: MeshHost<M>, name: string, wanted: (vm: Vm) => boolean): Promise<Vm> {
   const look = async (): Promise<Vm | false> => {
@@ -31,10 +35,10 @@ export async function consoleLog<M extends Machine>({ api }: MeshHost<M>, vm: st
   return Buffer.from(answer.base64, 'base64').toString('latin1')
 }
 
-/** Until the VM's console, asked for through this host, matches. */
-export function consoleSays<M extends Machine>(host: MeshHost<M>, vm: string, pattern: RegExp): Promise<RegExpExecArray> {
+/** Until what the VM's console says from `start` on matches, asked for through this host. */
+export function consoleSays<M extends Machine>(host: MeshHost<M>, vm: string, pattern: RegExp, start = 0): Promise<RegExpExecArray> {
   const look = async (): Promise<RegExpExecArray> => {
-    const log = await consoleLog(host, vm)
+    const log = (await consoleLog(host, vm)).slice(start)
     const match = pattern.exec(log)
     if (match === null) throw new Error(`it said ${JSON.stringify(log.slice(-300))}`)
     return match
@@ -42,15 +46,17 @@ export function consoleSays<M extends Machine>(host: MeshHost<M>, vm: string, pa
   return waitFor(`${pattern.source} on the console of ${vm}, through ${host.name}`, look, { limitMs: GUEST_MS, everyMs: 200 })
 }
 
-/** The same for what it says from now on: after a boot that was asked for, say. */
+/** The same for what it says from now on. */
 export async function consoleSaysNext<M extends Machine>(host: MeshHost<M>, vm: string, pattern: RegExp): Promise<void> {
-  const { length } = await consoleLog(host, vm)
-  await consoleSays(host, vm, new RegExp(`^[^]{${length}}[^]*${pattern.source}`))
+  await consoleSays(host, vm, pattern, (await consoleLog(host, vm)).length)
 }
 
-/** A guest that has just been started, or is about to boot, is up: its last boot is a new one, and it ticks. */
+/** One of the first ticks after a boot: on a busy machine a message of the kernel may fall into a line, and spoil that one. */
+export const FIRST_TICKS = /tick [1-9]\r\n/
+
+/** A guest that has just been started, or is about to boot, is up and ticks. */
 export function bootsNow<M extends Machine>(host: MeshHost<M>, vm: string): Promise<void> {
-  return consoleSaysNext(host, vm, /guest: ready[^]*tick 1\r\n/)
+  return consoleSaysNext(host, vm, FIRST_TICKS)
 }
 
 export async function statusOf<M extends Machine>({ api }: MeshHost<M>): Promise<Answer<'status'>> {

@@ -35,6 +35,8 @@ export class LoopbackHost implements Machine {
 
   async boot(): Promise<void> {}
 
+  async cut(): Promise<void> {}
+
   async join(): Promise<void> {}
 
   exec(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {

@@ -15,7 +15,9 @@ export interface Machine {
   start(name: string, command: readonly string[], env?: NodeJS.ProcessEnv): Promise<HostProcess>
   /** Ends every process at once. */
   poweroff(): Promise<void>
-  /** Plugs the cable that a power cut pulled. */
+  /** Pulls the cable, where there is one. */
+  cut(): Promise<void>
+  /** Plugs the cable; a power cut pulls it too. */
   join(): Promise<void>
 }
 

@@ -241,6 +241,32 @@ describe('receiving', () => {
   })
 })
 
+describe('the first frame', () => {
+  const judged = (onFirst: (frame: Frame) => void): FrameStream =>
+    new FrameStream(wire, { clock, maxFrameBytes: 1000, maxWaitingBytes: 1000, onFirst })
+  const twoFrames = encodeFrames([
+    { type: FRAME.welcome, payload: Uint8Array.of(1) },
+    { type: FRAME.mail, payload: Uint8Array.of(2) },
+  ])
+
+  it('goes to whom it is for, all others to the user', async () => {
+    const first: Frame[] = []
+    const judging = judged((frame) => first.push(frame))
+    wire.far.onData(twoFrames)
+    expect(first.map(({ type }) => type)).toEqual([FRAME.welcome])
+    expect((await judging.next(new AbortController().signal)).type).toBe(FRAME.mail)
+  })
+
+  it('ends the stream, with the reason, before the user gets anything', async () => {
+    const judging = judged(() => {
+      throw new OperationError('refused', 'not you')
+    })
+    wire.far.onData(twoFrames)
+    expect(wire.calls).toEqual(['abort not you'])
+    await expect(judging.next(new AbortController().signal)).rejects.toMatchObject({ code: 'unreachable', message: 'not you' })
+  })
+})
+
 describe('ending', () => {
   it('in order sends what waits first, also on a full stream', async () => {
     wire.takes = false

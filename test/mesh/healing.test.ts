@@ -111,6 +111,54 @@ describe('a connection under the id of a member', () => {
   })
 })
 
+describe('a membership', () => {
+  it('that loses a host cuts all of its connections, not only its link', async () => {
+    const connection = await world.bareConnection(a, '198.18.0.50:7400', c.id)
+    expect(connection.isOpen()).toBe(true)
+    world.introduce([a], [a, b])
+    await world.clock.run(10)
+    expect(connection.isOpen()).toBe(false)
+    expect(a.host.connections(c.id)).toEqual([])
+  })
+})
+
+describe('own addresses', () => {
+  it('that change are told, said in the next hello, and make a host dial at once', async () => {
+    const { id } = c
+    world.powerOff(c)
+    await world.clock.run(60_000)
+    world.forget(id)
+    const back = await world.start(id, '198.18.0.3:7400')
+    world.introduceBlind(back, [a, b])
+    await world.clock.runUntil('the next wait has begun', () => !isUp(a, back), 10)
+    const told: (readonly string[])[] = []
+    a.mesh.onAddresses((addresses) => told.push(addresses))
+    a.host.events?.onAddresses(['198.18.0.77:7400'])
+    await world.clock.run(60)
+    expect(isUp(a, back)).toBe(true)
+    expect(told).toEqual([['198.18.0.77:7400']])
+  })
+})
+
+describe('a link', () => {
+  it('is not up before the other side accepted us as well, which its first beat shows', async () => {
+    world.powerOff(c)
+    await world.clock.run(3000)
+    const connection = await world.bareConnection(a, '198.18.0.50:7400', c.id)
+    const opened = await world.clock.settle(connection.openStream('link', new AbortController().signal), 1000)
+    const stream = new FrameStream(opened, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
+    const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, bootId: 'fresh', version: '2.0', addresses: [] }
+    stream.send(FRAME.hello, encodeHello(hello), 'urgent')
+    const answer = await world.clock.settle(stream.next(new AbortController().signal), 1000)
+    expect(answer.type).toBe(FRAME.welcome)
+    await world.clock.run(1000)
+    expect(isUp(a, c)).toBe(false)
+    stream.send(FRAME.beat, new Uint8Array(0), 'urgent')
+    await world.clock.run(10)
+    expect(a.mesh.peers().find(({ host }) => host === c.id)).toMatchObject({ link: 'up', version: '2.0' })
+  })
+})
+
 describe('a mesh heals by itself', () => {
   it('after a partition of minutes, within seconds', async () => {
     world.network.partition([a.id], [b.id, c.id])

@@ -3,10 +3,13 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { present } from '../../src/base/assert.ts'
 import { OperationError } from '../../src/base/errors.ts'
-import { type TokenId } from '../../src/base/ids.ts'
+import { type HostId, type TokenId } from '../../src/base/ids.ts'
+import { silentLog } from '../../src/base/log.ts'
 import { seededRandom } from '../../src/base/random.ts'
+import { Alarms } from '../../src/mesh/alarms.ts'
 import { FRAME } from '../../src/mesh/frame.ts'
 import { FrameStream } from '../../src/mesh/frame-stream.ts'
+import { JoinGate } from '../../src/mesh/join-gate.ts'
 import { encodeJson, parseAsk, parseJoinReply, parseJoinRequest, parseProof } from '../../src/mesh/join-messages.ts'
 import { createToken, type JoinToken } from '../../src/mesh/token.ts'
 import { type FakeConnection } from '../fixture/fake-connection.ts'
@@ -84,6 +87,27 @@ describe('eight strangers at a time', () => {
     release[0]?.()
     expect(await world.clock.settle(late, 2000)).toBe('in')
   })
+})
+
+it('a place that was given to somebody who never came is free again after ten seconds', async () => {
+  const { clock } = world
+  const hello = { protocol: 1, meshId: MESH, generation: 1, bootId: 'b', version: '1', addresses: [] }
+  const gate = new JoinGate({
+    self: inviter.id,
+    clock,
+    random: seededRandom(1),
+    log: silentLog,
+    alarms: new Alarms(clock),
+    hello: () => hello,
+  })
+  gate.handle(async () => 'in')
+  gate.setOpen(true)
+  const knock = (count: number): boolean[] => Array.from({ length: count }, (_, index) => gate.admit(`host-${index}` as HostId))
+  expect(knock(9)).toEqual([...Array.from({ length: 8 }, () => true), false])
+  await clock.run(9999)
+  expect(knock(1)).toEqual([false])
+  await clock.run(1)
+  expect(knock(9)).toEqual([...Array.from({ length: 8 }, () => true), false])
 })
 
 it('a gate without anybody who handles joins is never opened', async () => {

@@ -63,6 +63,25 @@ describe('the second connection', () => {
     expect(got).toEqual([0, 1, 2, 3, 4, 5])
   })
 
+  it('is closed after long frames too, and made again for the next one, also when it broke in between', async () => {
+    const got: number[] = []
+    b.mesh.onFrame((_from, frame) => got.push(present(frame[0], 'its number')))
+    a.mesh.send(b.id, new Uint8Array(300_000).fill(1), 'bulk')
+    await world.clock.run(1000)
+    expect(connections()).toBe(2)
+    await world.clock.run(36_000)
+    expect(connections()).toBe(1)
+    a.mesh.send(b.id, new Uint8Array(300_000).fill(2), 'bulk')
+    await world.clock.run(1000)
+    world.network.partition([a.id], [b.id])
+    await world.clock.run(3000)
+    world.network.heal()
+    await world.allUp([a, b])
+    a.mesh.send(b.id, new Uint8Array(300_000).fill(3), 'bulk')
+    await world.clock.run(1000)
+    expect(got).toEqual([1, 2, 3])
+  })
+
   it('falls back to the link when the peer can be dialled nowhere', async () => {
     const shy = await world.startMachine({
       id: (await world.stranger('198.18.0.8:1')).id,
@@ -91,6 +110,31 @@ describe('the second connection', () => {
     expect(causes).toEqual([expect.stringContaining('nothing heard')])
     expect(connections()).toBe(0)
     await expect(world.clock.settle(a.mesh.openStream(b.id, 'console', null, SOON), 5000)).rejects.toMatchObject({ code: 'unreachable' })
+  })
+
+  it('brings nothing of the answerer before it accepted', async () => {
+    b.mesh.handleStream('slow', async (stream) => {
+      void stream.write(Buffer.from('first'))
+      await new Promise<void>((resolve) => world.clock.after(500, resolve))
+    })
+    const stream = await world.clock.settle(a.mesh.openStream(b.id, 'slow', null, SOON), 5000)
+    const got: string[] = []
+    stream.onData((data) => got.push(Buffer.from(data).toString()))
+    await world.clock.run(100)
+    expect(got).toEqual(['first'])
+  })
+
+  it('is told when its opener gave up', async () => {
+    const causes: (string | null)[] = []
+    b.mesh.handleStream('deaf', async (stream) => {
+      stream.onClose((cause) => causes.push(cause))
+      await new Promise(() => {})
+    })
+    await expect(world.clock.settle(a.mesh.openStream(b.id, 'deaf', null, { deadlineMs: 300 }), 5000)).rejects.toMatchObject({
+      code: 'timeout',
+    })
+    await world.clock.run(100)
+    expect(causes).toEqual([expect.any(String)])
   })
 
   it('that cannot be opened in time is a timeout, and is tried anew afterwards', async () => {

@@ -81,6 +81,8 @@ export class Nemesis {
         return this.#partition([this.#leader() ?? host])
       case 'one-way cut':
         return this.#cutOneWay(host)
+      case 'connection reset':
+        return this.#resetConnections(host)
       default:
         return this.#bringToHost(kind, host)
     }
@@ -160,6 +162,12 @@ export class Nemesis {
     network.cut(one.id, other.id)
     trace.count('one-way cuts')
     this.#later(500, 10_000, () => network.mend(one.id, other.id))
+  }
+
+  /** What was under way on them is lost, whether it had arrived or not. */
+  #resetConnections({ life }: SimHost): void {
+    for (const connection of life?.network.connections() ?? []) connection.abort('reset by a fault')
+    this.#world.trace.count('connection resets')
   }
 
   #anyHost(): SimHost {

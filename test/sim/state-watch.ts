@@ -1,5 +1,6 @@
 // Checks of the agreed state: the same on all hosts at the same index, its invariants whole, every command's rules kept.
 import { crc32 } from 'node:zlib'
+import { type MemberId } from '../../src/base/ids.ts'
 import { canonicalJson } from '../../src/inventory/canonical-json.ts'
 import { check } from '../../src/inventory/check.ts'
 import { type Change, type Cluster } from '../../src/inventory/cluster.ts'
@@ -30,6 +31,7 @@ export class StateWatch {
   readonly #digests = new Map<number, number>()
   /** What each host's state adds up to now. */
   readonly #current = new Map<Watched, number>()
+  readonly #voters = new Set<MemberId>()
   #newest: Inventory | undefined
 
   constructor(faults: Faults, log: LogWatch, onApplied: (applied: Applied) => void) {
@@ -46,11 +48,21 @@ export class StateWatch {
   /** From the start of each life of a host's agent. */
   attach(host: Watched, cluster: Cluster): void {
     const inventory = cluster.view()
+    if (this.#voters.size === 0) this.#learnVoters(cluster)
     const digest = this.#digestOf(inventory)
     this.#current.set(host, digest)
     this.#compare(host, inventory.index, digest)
     this.#log.applied(host, inventory.index)
     cluster.onChange((change) => this.#changed(host, change))
+  }
+
+  /** Of the founder: from then on every change is seen. */
+  #learnVoters(cluster: Cluster): void {
+    const { hosts } = cluster.view()
+    for (const { host, role } of cluster.status().members) {
+      const member = hosts.get(host)?.member
+      if (role !== 'learner' && member !== undefined) this.#voters.add(member)
+    }
   }
 
   #changed(host: Watched, { index, before, after }: Change): void {
@@ -66,6 +78,7 @@ export class StateWatch {
     if (entry?.record === undefined) return
     const applied = { index, term: entry.term, record: entry.record, before, after, host: host.name }
     this.#leaderCommandsCountInTheirTerm(applied)
+    this.#votersStayOdd(applied)
     this.#onApplied(applied)
   }
 
@@ -83,6 +96,15 @@ export class StateWatch {
     if (BY_ID.some((table) => before[table] !== after[table])) {
       this.#faults.report(`entry ${index}: ${command.kind} decided in term ${command.leaderTerm} took effect in term ${term}`)
     }
+  }
+
+  /** One that was lost may then be missed: two of two would be less than one of one. */
+  #votersStayOdd({ index, record, after }: Applied): void {
+    const { command } = record
+    if (command.kind !== 'voters-change' || after.events.at(-1)?.index !== index) return
+    for (const member of command.promote) this.#voters.add(member)
+    for (const member of [...command.demote, ...command.remove]) this.#voters.delete(member)
+    if (this.#voters.size % 2 === 0) this.#faults.report(`entry ${index} makes ${this.#voters.size} voters`)
   }
 
   /** The sum over all rows, so that what an entry changed can be added and taken away; the order of tables does not count. */

@@ -12,6 +12,7 @@ export const COUNTED = [
   'freezes',
   'partitions',
   'one-way cuts',
+  'connection resets',
   'disk errors',
   'truncations',
   'snapshots sent',
