@@ -129,7 +129,7 @@ class Lifecycle {
         ])
       }
       const offer = joiner(this.#ports, role)
-      await store.wipe()
+      await store.removeOthers(null)
       wish.progress('asking an inviter')
       const reply = parseJoinReply(
         await mesh.join(token, { addresses: mesh.ownAddresses(), facts: offer }, { deadlineMs: JOIN_MS, signal }),
@@ -212,6 +212,7 @@ async function startSession(ports: AgentPorts, identity: MemberIdentity): Promis
       await host.stop()
       await alarms.stop()
       await announcer.stop()
+      consoles.stop()
       stopJoins()
       offMembership()
       await member.stop()

@@ -17,8 +17,10 @@ const DOOR_MS = 1_000
 
 /** Serves both roles: the inviter's door, and the leader's answer. Returns the way to stop. */
 export function serveJoins(mesh: Mesh, clock: Clock, member: Member): () => void {
-  mesh.handleJoin((request, signal) => passOn(mesh, member, request, signal))
-  mesh.handle(JOIN, (body, { signal }) => admit(member, parseJoinRequest(body), signal))
+  const offs = [
+    mesh.handleJoin((request, signal) => passOn(mesh, member, request, signal)),
+    mesh.handle(JOIN, (body, { signal }) => admit(member, parseJoinRequest(body), signal)),
+  ]
   let stopped = false
   const door = (): void => {
     if (stopped) return
@@ -26,10 +28,10 @@ export function serveJoins(mesh: Mesh, clock: Clock, member: Member): () => void
     clock.after(DOOR_MS, door)
   }
   door()
-  const off = member.machine.changes.on(() => mesh.setJoinOpen(tokenOpen(member.machine.inventory(), clock.wall())))
+  offs.push(member.machine.changes.on(() => mesh.setJoinOpen(tokenOpen(member.machine.inventory(), clock.wall()))))
   return () => {
     stopped = true
-    off()
+    for (const off of offs) off()
   }
 }
 

@@ -1,5 +1,5 @@
-// The durable side of a membership in the data directory: member.json, and the two LevelDB directories.
-import { rm } from 'node:fs/promises'
+// The durable side of a membership in the data directory: member.json, and two LevelDB directories for each member that this host is or was.
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { errorText, OperationError } from '../base/errors.ts'
@@ -24,8 +24,7 @@ const memberFile = v.object({
 
 export function memberFiles(dataDir: string): MemberStore {
   const file = join(dataDir, 'member.json')
-  const logDir = join(dataDir, 'raft-log')
-  const stateDir = join(dataDir, 'inventory')
+  const stores = join(dataDir, 'raft')
   return {
     async load() {
       const text = await readTextIfExists(file)
@@ -34,15 +33,19 @@ export function memberFiles(dataDir: string): MemberStore {
     async save(identity) {
       await writeAtomic(file, `${JSON.stringify({ format: FORMAT, ...identity })}\n`)
     },
-    async wipe() {
-      await rm(logDir, { recursive: true, force: true })
-      await rm(stateDir, { recursive: true, force: true })
-      await syncDirectory(dataDir)
+    async removeOthers(keep) {
+      await mkdir(stores, { recursive: true })
+      for (const name of await readdir(stores)) if (name !== String(keep)) await rm(join(stores, name), { recursive: true, force: true })
+      await syncDirectory(stores)
     },
-    async openStores() {
-      const logStore = await openLevelLog(logDir)
+    async openStores(member) {
+      const own = join(stores, String(member))
+      await mkdir(own, { recursive: true })
+      const logStore = await openLevelLog(join(own, 'log'))
       try {
-        return { logStore, stateStore: await openLevelState(stateDir) }
+        const stateStore = await openLevelState(join(own, 'inventory'))
+        for (const directory of [own, stores, dataDir]) await syncDirectory(directory)
+        return { logStore, stateStore }
       } catch (error) {
         await logStore.close()
         throw error

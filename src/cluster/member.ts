@@ -30,13 +30,23 @@ export interface MemberIdentity {
   readonly introduced: readonly { readonly id: HostId; readonly member: MemberId; readonly addresses: readonly string[] }[]
 }
 
-/** The durable side of a membership; files in the product, memory in the simulator. */
+/** Both belong to whoever opened them. */
+export interface Stores {
+  readonly logStore: LogStore
+  readonly stateStore: StateStore
+}
+
+/**
+ * The durable side of a membership; files in the product, memory in the simulator. `save` is atomic, and names the member whose stores count:
+ * a change of membership prepares the new stores, then saves, so that a crash leaves the one or the other.
+ */
 export interface MemberStore {
   load(): Promise<MemberIdentity | null>
   save(identity: MemberIdentity): Promise<void>
-  /** Removes both stores: what an init or join that never finished left behind. */
-  wipe(): Promise<void>
-  openStores(): Promise<{ readonly logStore: LogStore; readonly stateStore: StateStore }>
+  /** The stores of one member, each in a place of its own: a host that becomes another member leaves those of the former one untouched. */
+  openStores(member: MemberId): Promise<Stores>
+  /** Removes the stores of all other members: of former ones, and of an init or join that never finished. Null: of all. */
+  removeOthers(keep: MemberId | null): Promise<void>
 }
 
 export interface MemberPorts {
@@ -92,8 +102,8 @@ export async function foundMesh(
   }
   const founded = apply(EMPTY, record, FIRST)
   if (founded.result.kind === 'refused') throw refusal(founded.result.message, founded.result.reasons)
-  await ports.store.wipe()
-  const { logStore, stateStore } = await ports.store.openStores()
+  await ports.store.removeOthers(null)
+  const { logStore, stateStore } = await ports.store.openStores(host.member)
   try {
     await bootstrap(logStore, stateStore, { voters: [host.member], values: toRows(founded.inventory) })
   } finally {
@@ -112,7 +122,7 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
   const known = members(() => machine.inventory(), introduced)
   const generation = (): number => machine.inventory().mesh?.generation ?? identity.mesh.generation
   const frames: RaftTransportOptions = { mesh, members: known, log, generation }
-  const stores = await ports.store.openStores()
+  const stores = await ports.store.openStores(identity.member)
   const replica = await startReplica({
     id: identity.member,
     clock,
@@ -127,8 +137,8 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
   })
   const desk = leaderDesk({ self, clock, replica, machine })
   const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk })
-  servePropose(mesh, desk)
   const offs = [
+    servePropose(mesh, desk),
     receiveFrames(frames, (message) => replica.receive(message)),
     mesh.onPeer((event) => {
       const peer = event.kind === 'down' ? known.memberOf(event.host) : undefined

@@ -3,7 +3,7 @@ import { type Mesh } from '../mesh/mesh.ts'
 import { type LeaderDesk } from './leader-desk.ts'
 import { parseProposeRequest, PROPOSE } from './wire.ts'
 
-/** Registered once per process: a member lives as long as its agent. */
-export function servePropose(mesh: Mesh, desk: LeaderDesk): void {
-  mesh.handle(PROPOSE, (body, { from, signal }) => desk.accept(parseProposeRequest(body), from, signal))
+/** Returns the way to stop. */
+export function servePropose(mesh: Mesh, desk: LeaderDesk): () => void {
+  return mesh.handle(PROPOSE, (body, { from, signal }) => desk.accept(parseProposeRequest(body), from, signal))
 }

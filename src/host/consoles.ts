@@ -25,6 +25,8 @@ export interface ConsolesOptions {
 export interface MeshConsoles {
   log(vm: VmId, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>
   open(vm: VmId, signal: AbortSignal): Promise<ConsoleStream>
+  /** Serves no other host any more; consoles that are open stay. */
+  stop(): void
 }
 
 export function serveConsoles({ self, cluster, driver, mesh }: ConsolesOptions): MeshConsoles {
@@ -32,11 +34,11 @@ export function serveConsoles({ self, cluster, driver, mesh }: ConsolesOptions):
     if (vm.owner?.host !== self) throw notRunning(vm)
     return driver.openConsole({ vm: vm.id, epoch: vm.owner.epoch })
   }
-  mesh.handle(LOG, async (body) => {
+  const offLog = mesh.handle(LOG, async (body) => {
     const { vm, maxBytes } = v.parse(logRequest, body)
     return { bytes: await driver.consoleLog(find(cluster, vm).id, maxBytes) }
   })
-  mesh.handleStream(OPEN, async (stream, header) => {
+  const offOpen = mesh.handleStream(OPEN, async (stream, header) => {
     const local = await ownRun(find(cluster, v.parse(openRequest, header).vm))
     local.onData((bytes) => {
       // A stream that is gone closes the local end through onClose.
@@ -47,6 +49,10 @@ export function serveConsoles({ self, cluster, driver, mesh }: ConsolesOptions):
     stream.onClose(() => local.close())
   })
   return {
+    stop() {
+      offLog()
+      offOpen()
+    },
     async log(id, maxBytes, signal) {
       const vm = find(cluster, id)
       const host = vm.owner?.host ?? vm.lastHost

@@ -188,8 +188,8 @@ class AssembledMesh implements Mesh {
     return this.#rpc.request(host, method, body, options)
   }
 
-  handle(method: string, handler: RequestHandler): void {
-    this.#rpc.handle(method, handler)
+  handle(method: string, handler: RequestHandler): () => void {
+    return this.#rpc.handle(method, handler)
   }
 
   send(host: HostId, frame: Uint8Array, priority: 'urgent' | 'bulk'): boolean {
@@ -204,8 +204,8 @@ class AssembledMesh implements Mesh {
     return this.#byteStreams.open(host, purpose, header, options)
   }
 
-  handleStream(purpose: string, handler: StreamHandler): void {
-    this.#byteStreams.handle(purpose, handler)
+  handleStream(purpose: string, handler: StreamHandler): () => void {
+    return this.#byteStreams.handle(purpose, handler)
   }
 
   publish(topic: string, body: unknown): void {
@@ -228,8 +228,8 @@ class AssembledMesh implements Mesh {
     this.#joinGate.setOpen(open)
   }
 
-  handleJoin(handler: JoinHandler): void {
-    this.#joinGate.handle(handler)
+  handleJoin(handler: JoinHandler): () => void {
+    return this.#joinGate.handle(handler)
   }
 
   join(token: JoinToken, offer: JoinOffer, options: RequestOptions): Promise<unknown> {

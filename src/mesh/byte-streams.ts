@@ -28,9 +28,10 @@ export class ByteStreams {
     this.#options = options
   }
 
-  handle(purpose: string, handler: StreamHandler): void {
+  handle(purpose: string, handler: StreamHandler): () => void {
     assert(!this.#handlers.has(purpose), `streams for ${purpose} have a handler already`)
     this.#handlers.set(purpose, handler)
+    return () => void this.#handlers.delete(purpose)
   }
 
   async open(host: HostId, purpose: string, header: unknown, { deadlineMs, signal }: RequestOptions): Promise<ByteStream> {

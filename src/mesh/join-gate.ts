@@ -56,9 +56,13 @@ export class JoinGate {
     if (!open) this.#cut('no join token is valid any more')
   }
 
-  handle(handler: JoinHandler): void {
+  handle(handler: JoinHandler): () => void {
     assert(this.#handler === undefined, 'joins have a handler already')
     this.#handler = handler
+    return () => {
+      this.setOpen(false)
+      this.#handler = undefined
+    }
   }
 
   /** May this stranger connect? Takes a place if so. */

@@ -90,8 +90,8 @@ export interface Mesh {
    * been carried out (false: surely not). Never to oneself.
    */
   request(host: HostId, method: string, body: unknown, options: RequestOptions): Promise<unknown>
-  /** One handler a method. */
-  handle(method: string, handler: RequestHandler): void
+  /** One handler a method. Returns the way to take it back. */
+  handle(method: string, handler: RequestHandler): () => void
 
   /**
    * Queues a frame (Raft's); false: dropped, because the link is down or full. Frames of one turn leave as one write. In order within a
@@ -103,7 +103,8 @@ export interface Mesh {
 
   /** A byte stream of its own, on the second connection. Rejects with the handler's error, `unreachable` or `timeout`. */
   openStream(host: HostId, purpose: string, header: unknown, options: RequestOptions): Promise<ByteStream>
-  handleStream(purpose: string, handler: StreamHandler): void
+  /** One handler a purpose. Returns the way to take it back. */
+  handleStream(purpose: string, handler: StreamHandler): () => void
 
   /** Telemetry and hints to all members: no order, no guarantee, one batched message every 1-2 s. Topics are fixed at start. */
   publish(topic: string, body: unknown): void
@@ -116,7 +117,8 @@ export interface Mesh {
 
   /** After `handleJoin`. Strangers are let in, to the join protocol only, while it is open: that is, while an unexpired token exists. */
   setJoinOpen(open: boolean): void
-  handleJoin(handler: JoinHandler): void
+  /** Returns the way to take it back, which closes the door as well. */
+  handleJoin(handler: JoinHandler): () => void
   /**
    * Joiner's side: asks the token's inviters one after the other. Resolves with the leader's reply; call `setMembers` next. The same token
    * works again after any failure. Errors: `refused` with the reason; `unreachable` with what each inviter answered; `timeout`.

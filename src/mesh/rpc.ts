@@ -46,16 +46,18 @@ interface Channel {
 
 export class Rpc {
   readonly #options: RpcOptions
-  readonly #handlers = new Map<string, RequestHandler>()
+  /** Undefined: taken back, perhaps for a moment. */
+  readonly #handlers = new Map<string, RequestHandler | undefined>()
   readonly #channels = new Map<HostId, Channel>()
 
   constructor(options: RpcOptions) {
     this.#options = options
   }
 
-  handle(method: string, handler: RequestHandler): void {
-    assert(!this.#handlers.has(method), `method ${method} has a handler already`)
+  handle(method: string, handler: RequestHandler): () => void {
+    assert(this.#handlers.get(method) === undefined, `method ${method} has a handler already`)
     this.#handlers.set(method, handler)
+    return () => void this.#handlers.set(method, undefined)
   }
 
   async request(host: HostId, method: string, body: unknown, { deadlineMs, signal }: RequestOptions): Promise<unknown> {
@@ -176,8 +178,10 @@ export class Rpc {
     const items: readonly unknown[] = Array.isArray(body) ? body : []
     const [method, deadlineMs, argument] = items
     if (typeof method !== 'string' || typeof deadlineMs !== 'number') throw new OperationError('usage', 'a request is malformed')
+    if (!this.#handlers.has(method)) throw new OperationError('not-found', `this host knows no method ${method}`, { data: { method } })
     const handler = this.#handlers.get(method)
-    if (handler === undefined) throw new OperationError('not-found', `this host knows no method ${method}`, { data: { method } })
+    if (handler === undefined)
+      throw new OperationError('unreachable', `this host does not answer ${method} now`, { data: { method, sent: false } })
     const limit = deadline(this.#options.clock, deadlineMs, method, asker)
     try {
       return await abortable(handler(argument, { from, signal: limit.signal }), limit.signal)

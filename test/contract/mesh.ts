@@ -181,6 +181,16 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         await expect(world.settle(a.request(b.self, 'nothing', null, SOON))).rejects.toMatchObject({ code: 'not-found' })
       })
 
+      it('are surely not done where the handler was taken back, until there is another', async () => {
+        const [a, b] = await linked(2)
+        const off = b.handle('echo', async (body) => body)
+        off()
+        const asked = world.settle(a.request(b.self, 'echo', 1, SOON))
+        await expect(asked).rejects.toMatchObject({ code: 'unreachable', data: { sent: false } })
+        b.handle('echo', async () => 'again')
+        expect(await world.settle(a.request(b.self, 'echo', 1, SOON))).toBe('again')
+      })
+
       it('end at their deadline, and the handler hears of it', async () => {
         const [a, b] = await linked(2)
         const heard = hang(b, 'slow')

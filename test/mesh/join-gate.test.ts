@@ -110,6 +110,17 @@ it('a place that was given to somebody who never came is free again after ten se
   expect(knock(9)).toEqual([...Array.from({ length: 8 }, () => true), false])
 })
 
+it('a gate whose handler was taken back is closed, and takes another', async () => {
+  const [host] = await strangers(1)
+  if (host === undefined) throw new Error('one host wanted')
+  const off = host.mesh.handleJoin(async () => 'in')
+  host.mesh.setJoinOpen(true)
+  off()
+  expect(() => host.mesh.setJoinOpen(true)).toThrow('nobody handles joins')
+  host.mesh.handleJoin(async () => 'in')
+  host.mesh.setJoinOpen(true)
+})
+
 it('a gate without anybody who handles joins is never opened', async () => {
   const [other] = await strangers(1)
   expect(() => other?.mesh.setJoinOpen(true)).toThrow('nobody handles joins')

@@ -1,6 +1,7 @@
 // The disk of a simulated host: what its data directory holds, how long writes take, what a crash leaves.
 import { type Clock } from '../../src/base/clock.ts'
 import { OperationError } from '../../src/base/errors.ts'
+import { type MemberId } from '../../src/base/ids.ts'
 import { type Random } from '../../src/base/random.ts'
 import { type MemberIdentity, type MemberStore } from '../../src/cluster/member.ts'
 import { type Entry, type LogBatch } from '../../src/consensus/types.ts'
@@ -36,6 +37,8 @@ export class HostDisk {
   #clock: Clock
   #log: LogDisk
   #state: StateDisk
+  /** The stores that count now are those of the member that was opened last; the others are of former members. */
+  readonly #members = new Map<MemberId, { readonly log: LogDisk; readonly state: StateDisk }>()
   #underWay = { log: 0, state: 0 }
 
   constructor(clock: Clock, random: Random, watch: DiskWatch) {
@@ -65,13 +68,14 @@ export class HostDisk {
         await this.#delay({ sync: true })
         this.#identity = identity
       },
-      wipe: async () => {
+      removeOthers: async (keep) => {
         await this.#delay({ sync: true })
-        this.#log = memoryLogDisk(this.#gate('log'))
-        this.#state = memoryStateDisk(this.#gate('state'))
+        for (const member of this.#members.keys()) if (member !== keep) this.#members.delete(member)
       },
-      openStores: async () => {
-        const log = this.#log
+      openStores: async (member) => {
+        const { log, state } = this.#storesOf(member)
+        this.#log = log
+        this.#state = state
         const logStore = openMemoryLog(log)
         const write = logStore.write.bind(logStore)
         logStore.write = (batch) => {
@@ -83,7 +87,7 @@ export class HostDisk {
           this.#watch.onCompaction()
           return compact(meta)
         }
-        return { logStore, stateStore: openMemoryState(this.#state) }
+        return { logStore, stateStore: openMemoryState(state) }
       },
     }
   }
@@ -106,6 +110,14 @@ export class HostDisk {
     }
     this.#underWay = { log: 0, state: 0 }
     return lost
+  }
+
+  #storesOf(member: MemberId): { readonly log: LogDisk; readonly state: StateDisk } {
+    const known = this.#members.get(member)
+    if (known !== undefined) return known
+    const stores = { log: memoryLogDisk(this.#gate('log')), state: memoryStateDisk(this.#gate('state')) }
+    this.#members.set(member, stores)
+    return stores
   }
 
   #kept(groups: number, underWay: number): number {

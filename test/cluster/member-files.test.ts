@@ -1,0 +1,64 @@
+// What a data directory remembers of a membership: one member counts, those of former ones stay beside it until they are removed.
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { memberFiles } from '../../src/cluster/member-files.ts'
+import { type MemberIdentity } from '../../src/cluster/member.ts'
+import { bootstrap } from '../../src/consensus/bootstrap.ts'
+import { memberId, meshId } from '../fixture/inventory.ts'
+import { temporaryDirectory } from '../fixture/temporary-directory.ts'
+
+const identity = (member: number): MemberIdentity => ({
+  mesh: { id: meshId('m'), name: 'lab', generation: 1 },
+  member: memberId(member),
+  introduced: [],
+})
+
+async function found(directory: string, member: number): Promise<void> {
+  const { logStore, stateStore } = await memberFiles(directory).openStores(memberId(member))
+  await bootstrap(logStore, stateStore, { voters: [member] })
+  await logStore.close()
+  await stateStore.close()
+}
+
+async function lastIndex(directory: string, member: number): Promise<number> {
+  const { logStore, stateStore } = await memberFiles(directory).openStores(memberId(member))
+  const { snapshot, entries } = await logStore.load()
+  await logStore.close()
+  await stateStore.close()
+  return snapshot.index + entries.length
+}
+
+it('a new data directory belongs to nobody', async () => {
+  expect(await memberFiles(await temporaryDirectory()).load()).toBeNull()
+})
+
+it('the identity that was saved last is the one that is loaded', async () => {
+  const directory = await temporaryDirectory()
+  const store = memberFiles(directory)
+  await store.save(identity(1))
+  await store.save(identity(2))
+  expect(await memberFiles(directory).load()).toEqual(identity(2))
+})
+
+it('a former member keeps its stores beside those of the present one', async () => {
+  const directory = await temporaryDirectory()
+  await found(directory, 1)
+  expect(await lastIndex(directory, 2)).toBe(0)
+  expect(await lastIndex(directory, 1)).toBe(1)
+})
+
+it('stores of others are removed, those of the one that is named stay', async () => {
+  const directory = await temporaryDirectory()
+  await found(directory, 1)
+  await found(directory, 2)
+  await memberFiles(directory).removeOthers(memberId(2))
+  expect(readdirSync(join(directory, 'raft'))).toEqual(['2'])
+  expect(await lastIndex(directory, 2)).toBe(1)
+  await memberFiles(directory).removeOthers(null)
+  expect(readdirSync(join(directory, 'raft'))).toEqual([])
+})
+
+it('nothing to remove is no error', async () => {
+  await expect(memberFiles(await temporaryDirectory()).removeOthers(null)).resolves.toBeUndefined()
+})
