@@ -1,6 +1,7 @@
 // Raft messages as frames of bytes: fixed layout, no JSON, no BigInt. Hostile or damaged bytes end in an OperationError, never worse.
 import { assert, unreachable } from '../base/assert.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
+import { type Holding } from './holdings.ts'
 import {
   codeOf,
   ENTRY_HEADER_BYTES,
@@ -28,6 +29,7 @@ const FORMAT = 1
 /** Format, kind, flag, zero, generation u32, then from, to, term (u64 each). */
 const HEADER_BYTES = 32
 const PROPOSAL_HEADER_BYTES = 5
+const HOLDING_BYTES = 16
 
 // Codes are for ever: members of two versions talk to each other. New kinds go to the end.
 const MESSAGE_KINDS: readonly Message['kind'][] = [
@@ -116,24 +118,25 @@ function bodySize(message: Message): number {
   switch (message.kind) {
     case 'pre-vote':
     case 'vote':
-      return 16
+      return 24
     case 'append':
       return 28 + message.entries.reduce((sum, entry) => sum + entrySize(entry), 0)
     case 'append-response':
       return 24
     case 'heartbeat':
+      return 28 + HOLDING_BYTES * message.holdings.length
     case 'read-index-response':
       return 16
     case 'heartbeat-response':
     case 'read-index':
     case 'transfer-leader':
+    case 'pre-vote-response':
+    case 'vote-response':
       return 8
     case 'snapshot':
       return snapshotMetaSize(message.snapshot) + 4 + message.snapshot.data.length
     case 'propose':
       return 4 + message.entries.reduce((sum, entry) => sum + PROPOSAL_HEADER_BYTES + entry.data.length, 0)
-    case 'pre-vote-response':
-    case 'vote-response':
     case 'timeout-now':
       return 0
     default:
@@ -147,6 +150,11 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case 'vote':
       writer.u64(message.index)
       writer.u64(message.logTerm)
+      writer.u64(message.held)
+      return
+    case 'pre-vote-response':
+    case 'vote-response':
+      writer.u64(message.held)
       return
     case 'append':
       writer.u64(message.index)
@@ -163,6 +171,12 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case 'heartbeat':
       writer.u64(message.commit)
       writer.u64(message.readContext)
+      writer.u64(message.held)
+      writer.u32(message.holdings.length)
+      for (const { node, index } of message.holdings) {
+        writer.u64(node)
+        writer.u64(index)
+      }
       return
     case 'heartbeat-response':
       writer.u64(message.readContext)
@@ -190,8 +204,6 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case 'transfer-leader':
       writer.u64(message.target)
       return
-    case 'pre-vote-response':
-    case 'vote-response':
     case 'timeout-now':
       return
     default:
@@ -205,16 +217,22 @@ function readBody(reader: ByteReader, kind: Message['kind'], flag: boolean): Bod
   switch (kind) {
     case 'pre-vote':
     case 'vote':
-      return { kind, index: reader.u64('index'), logTerm: reader.u64('log term'), force: flag }
+      return { kind, index: reader.u64('index'), logTerm: reader.u64('log term'), force: flag, held: reader.u64('held') }
     case 'pre-vote-response':
     case 'vote-response':
-      return { kind, reject: flag }
+      return { kind, reject: flag, held: reader.u64('held') }
     case 'append':
       return readAppend(reader)
     case 'append-response':
       return { kind, index: reader.u64('index'), reject: flag, hintIndex: reader.u64('hint index'), hintTerm: reader.u64('hint term') }
     case 'heartbeat':
-      return { kind, commit: reader.u64('commit'), readContext: reader.u64('read context') }
+      return {
+        kind,
+        commit: reader.u64('commit'),
+        readContext: reader.u64('read context'),
+        held: reader.u64('held'),
+        holdings: readHoldings(reader),
+      }
     case 'heartbeat-response':
       return { kind, readContext: reader.u64('read context') }
     case 'snapshot': {
@@ -254,6 +272,14 @@ function readAppend(reader: ByteReader): Body<Message> & { readonly kind: 'appen
   }
   copy.end()
   return { kind: 'append', index, logTerm, commit, entries }
+}
+
+function readHoldings(reader: ByteReader): Holding[] {
+  const holdings: Holding[] = []
+  for (let left = reader.count(HOLDING_BYTES, 'number of holdings'); left > 0; left -= 1) {
+    holdings.push({ node: readPositive(reader, 'holder'), index: reader.u64('holding') })
+  }
+  return holdings
 }
 
 function readProposals(reader: ByteReader): Pick<Entry, 'kind' | 'data'>[] {

@@ -1,6 +1,7 @@
 // The state of one member, shared by the files of the core, and the one way by which its messages leave.
 import { assert } from '../base/assert.ts'
 import { confProblem, members } from './config-change.ts'
+import { Holdings } from './holdings.ts'
 import { type RaftConfig } from './raft-config.ts'
 import { RaftLog } from './raft-log.ts'
 import { ReadRounds } from './read-index.ts'
@@ -14,6 +15,7 @@ export interface Core {
   readonly log: RaftLog
   readonly tracker: Tracker
   readonly reads: ReadRounds
+  readonly holdings: Holdings
   term: number
   vote: NodeId
   role: Role
@@ -53,6 +55,7 @@ export function createCore(config: RaftConfig, stored: StoredLog): Core {
     log: new RaftLog(stored, config.applied ?? stored.snapshot.index),
     tracker: new Tracker(conf, config),
     reads: new ReadRounds(),
+    holdings: new Holdings(),
     term: stored.hardState.term,
     vote: stored.hardState.vote,
     role: 'follower',

@@ -30,6 +30,7 @@ export function inLease(core: Core): boolean {
 
 /** A request that passed the checks of its term. */
 export function handleVoteRequest(core: Core, message: VoteRequest): void {
+  const held = core.holdings.of(message.from)
   const canVote =
     core.vote === message.from ||
     (core.vote === NOBODY && core.leader === NOBODY) ||
@@ -37,12 +38,13 @@ export function handleVoteRequest(core: Core, message: VoteRequest): void {
     (message.kind === 'pre-vote' && message.term > core.term)
   const kind = message.kind === 'vote' ? 'vote-response' : 'pre-vote-response'
   // A learner votes too: it may have been promoted without knowing it yet, and be needed (etcd issue 7625).
-  if (!canVote || !core.log.isUpToDate(message.index, message.logTerm)) {
-    send(core, message.from, { kind, reject: true })
+  // Whose log ends before what it holds has lost entries: it must not lead, however short the own log is. The answer tells it.
+  if (!canVote || message.index < held || !core.log.isUpToDate(message.index, message.logTerm)) {
+    send(core, message.from, { kind, reject: true, held })
     return
   }
   // The answer carries the term asked about: with the own, lower one a pre-candidate would ignore it.
-  send(core, message.from, { kind, reject: false }, message.term)
+  send(core, message.from, { kind, reject: false, held }, message.term)
   if (message.kind === 'vote') {
     core.electionElapsed = 0
     core.vote = message.from
@@ -77,7 +79,11 @@ function campaign(core: Core, kind: CampaignKind): void {
   const voters = [...new Set([...conf.voters, ...conf.outgoing])].sort((a, b) => a - b)
   for (const id of voters) {
     // The own vote counts when it is on disk, like everyone's.
-    if (id === core.id) send(core, id, { kind: kind === 'pre-election' ? 'pre-vote-response' : 'vote-response', reject: false }, term)
-    else send(core, id, { kind: request, index: core.log.lastIndex, logTerm: core.log.lastTerm, force: kind === 'transfer' }, term)
+    if (id === core.id)
+      send(core, id, { kind: kind === 'pre-election' ? 'pre-vote-response' : 'vote-response', reject: false, held: 0 }, term)
+    else {
+      const { lastIndex: index, lastTerm: logTerm } = core.log
+      send(core, id, { kind: request, index, logTerm, force: kind === 'transfer', held: core.holdings.of(id) }, term)
+    }
   }
 }

@@ -35,6 +35,8 @@ export function handleAppend(core: Core, message: Extract<Message, { kind: 'appe
 }
 
 export function handleHeartbeat(core: Core, message: Extract<Message, { kind: 'heartbeat' }>): void {
+  core.log.assertHolds(message.held)
+  for (const holding of message.holdings) core.holdings.raise(holding)
   core.log.commitTo(message.commit)
   send(core, message.from, { kind: 'heartbeat-response', readContext: message.readContext })
 }

@@ -125,8 +125,13 @@ export class RaftLog {
   /** Never goes back. Throws OperationError `failed`, `data.kind` `damaged`, if this log has lost entries that it had acknowledged. */
   commitTo(index: number): void {
     if (index <= this.#committed) return
-    if (index > this.lastIndex) throw damaged(`it ends at ${this.lastIndex}, but the leader knows that it held ${index}`)
+    if (index > this.lastIndex) throw lostEntries(index, this.lastIndex)
     this.#committed = index
+  }
+
+  /** Throws OperationError `failed`, `data.kind` `damaged`, `data.reason` `lost-entries`, if this log ends before an entry that it had acknowledged. */
+  assertHolds(index: number): void {
+    if (index > this.lastIndex) throw lostEntries(index, this.lastIndex)
   }
 
   hasUnsaved(): boolean {
@@ -201,8 +206,17 @@ export function payloadBytes(entries: readonly Pick<Entry, 'data'>[]): number {
   return bytes
 }
 
-function damaged(found: string): OperationError {
+/** Old files that were put back, or groups that the disk lost: to each check of its own such a log looks whole. */
+function lostEntries(held: number, lastIndex: number): OperationError {
+  return damaged(`it ends at ${lastIndex}, but others know that it had acknowledged entry ${held}`, {
+    reason: 'lost-entries',
+    held,
+    lastIndex,
+  })
+}
+
+function damaged(found: string, facts: object = {}): OperationError {
   return new OperationError('failed', `the raft log of this member is damaged: ${found}; it must rejoin under a new member id`, {
-    data: { kind: 'damaged' },
+    data: { kind: 'damaged', ...facts },
   })
 }

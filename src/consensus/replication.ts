@@ -1,6 +1,7 @@
 // A leader's sending side: its own appends, appends, snapshots and heartbeats to the others, and what of it is committed (section 5.3, 5.4).
 import { assert, present } from '../base/assert.ts'
 import { committedOwnTerm, type Core, send } from './core.ts'
+import { type Holding } from './holdings.ts'
 import { type Progress } from './progress.ts'
 import { payloadBytes } from './raft-log.ts'
 import { type Entry, type NodeId } from './types.ts'
@@ -51,16 +52,25 @@ export function sendAppends(core: Core): void {
   }
 }
 
-/** Heartbeats to everyone. They carry the round of reads that they confirm. */
-export function bcastHeartbeat(core: Core): void {
+/** Heartbeats to everyone. They carry the round of reads that they confirm, and what each is known to hold. */
+export function bcastHeartbeat(core: Core, holdings: readonly Holding[] = []): void {
   const readContext = committedOwnTerm(core) ? core.reads.begin(core.log.committed) : 0
   for (const [id, progress] of core.tracker.progress) {
     if (id === core.id) continue
     // Never beyond what the follower is known to hold: its log may differ behind that.
     const commit = Math.min(progress.match, core.log.committed)
-    send(core, id, { kind: 'heartbeat', commit, readContext })
+    // In this very term what it acknowledged cannot have been overwritten: `match` counts in full.
+    const held = Math.max(progress.match, core.holdings.of(id))
+    send(core, id, { kind: 'heartbeat', commit, readContext, held, holdings })
     progress.sentCommit(commit)
   }
+}
+
+/** What every member acknowledged and is committed: no later leader can overwrite it. */
+export function takeHoldings(core: Core): readonly Holding[] {
+  core.holdings.keepOnly((node) => core.tracker.progress.has(node))
+  for (const [node, { match }] of core.tracker.progress) core.holdings.raise({ node, index: Math.min(match, core.log.committed) })
+  return core.holdings.ofVoters(core.tracker.conf)
 }
 
 /** One append, also an empty one; a snapshot if the entries needed are gone. False if nothing may be sent now. */

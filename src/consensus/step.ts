@@ -13,6 +13,8 @@ import { type Message, NOBODY } from './types.ts'
 export function step(core: Core, message: Message): void {
   // A host that was wiped comes back as another member: what was meant for the former one must not reach it.
   if (message.to !== core.id) return
+  // Before its term is looked at: whoever lost entries must not even take part in the election that would tell it.
+  if (isOfElection(message)) core.log.assertHolds(message.held)
   if (message.term > core.term) {
     if (isVoteRequest(message) && !message.force && inLease(core)) return
     meetHigherTerm(core, message)
@@ -32,7 +34,7 @@ function meetHigherTerm(core: Core, message: Message): void {
 
 function answerLowerTerm(core: Core, message: Message): void {
   if (message.kind === 'pre-vote') {
-    send(core, message.from, { kind: 'pre-vote-response', reject: true })
+    send(core, message.from, { kind: 'pre-vote-response', reject: true, held: core.holdings.of(message.from) })
   } else if ((message.kind === 'heartbeat' || message.kind === 'append') && (core.config.checkQuorum || core.config.preVote)) {
     // The sender may be the right leader and this member stuck in a higher term, where nobody votes for it because of that leader's lease:
     // it must learn of the term. Without the two switches its own vote requests would tell.
@@ -99,6 +101,12 @@ function lead(core: Core, message: Extract<Message, { kind: 'append-response' | 
 
 function isVoteRequest(message: Message): message is Extract<Message, { kind: 'pre-vote' | 'vote' }> {
   return message.kind === 'pre-vote' || message.kind === 'vote'
+}
+
+function isOfElection(
+  message: Message,
+): message is Extract<Message, { kind: 'pre-vote' | 'vote' | 'pre-vote-response' | 'vote-response' }> {
+  return isVoteRequest(message) || message.kind === 'pre-vote-response' || message.kind === 'vote-response'
 }
 
 function isFromLeader({ kind }: Message): boolean {

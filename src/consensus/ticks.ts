@@ -1,7 +1,7 @@
 // What passing time does: elections on followers and candidates, heartbeats and quorum checks on a leader.
 import { type Core } from './core.ts'
 import { hup, promotable } from './election.ts'
-import { bcastHeartbeat } from './replication.ts'
+import { bcastHeartbeat, takeHoldings } from './replication.ts'
 import { becomeFollower } from './roles.ts'
 import { NOBODY } from './types.ts'
 
@@ -32,5 +32,5 @@ function tickHeartbeat(core: Core): void {
   }
   if (core.heartbeatElapsed < core.config.heartbeatTicks) return
   core.heartbeatElapsed = 0
-  bcastHeartbeat(core)
+  bcastHeartbeat(core, takeHoldings(core))
 }

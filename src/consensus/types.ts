@@ -1,4 +1,5 @@
 // The words of our Raft: entries, configurations, messages, and what the core hands out to be done.
+import { type Holding } from './holdings.ts'
 
 /** A Raft member: random per data directory, never reused, a positive safe integer. 0 stands for "nobody". */
 export type NodeId = number
@@ -61,11 +62,21 @@ interface Envelope {
   readonly term: number
 }
 
-/** Messages between members. `commit`, `index`, `logTerm` as in figure 2 of the paper; `hint…` as in etcd (conflict by term). */
+/**
+ * Messages between members. `commit`, `index`, `logTerm` as in figure 2 of the paper; `hint…` as in etcd (conflict by term). `held`: up to
+ * where the sender knows the receiver's log to reach; 0 when it knows nothing. A receiver whose log ends before has lost entries that it had
+ * acknowledged, and stops.
+ */
 export type Message = Envelope &
   (
-    | { readonly kind: 'pre-vote' | 'vote'; readonly index: number; readonly logTerm: number; readonly force: boolean }
-    | { readonly kind: 'pre-vote-response' | 'vote-response'; readonly reject: boolean }
+    | {
+        readonly kind: 'pre-vote' | 'vote'
+        readonly index: number
+        readonly logTerm: number
+        readonly force: boolean
+        readonly held: number
+      }
+    | { readonly kind: 'pre-vote-response' | 'vote-response'; readonly reject: boolean; readonly held: number }
     | {
         readonly kind: 'append'
         readonly index: number
@@ -80,7 +91,14 @@ export type Message = Envelope &
         readonly hintIndex: number
         readonly hintTerm: number
       }
-    | { readonly kind: 'heartbeat'; readonly commit: number; readonly readContext: number }
+    | {
+        readonly kind: 'heartbeat'
+        readonly commit: number
+        readonly readContext: number
+        readonly held: number
+        /** Of the voters; empty in heartbeats that only serve reads. */
+        readonly holdings: readonly Holding[]
+      }
     | { readonly kind: 'heartbeat-response'; readonly readContext: number }
     | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
     | { readonly kind: 'propose'; readonly entries: readonly Pick<Entry, 'kind' | 'data'>[] }

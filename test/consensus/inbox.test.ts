@@ -4,7 +4,7 @@ import { Inbox } from '../../src/consensus/inbox.ts'
 import { type Message } from '../../src/consensus/types.ts'
 
 const CONF = { voters: [1], outgoing: [], learners: [], learnersNext: [], autoLeave: false }
-const light = (commit: number): Message => ({ kind: 'heartbeat', from: 1, to: 2, term: 1, commit, readContext: 0 })
+const light = (commit: number): Message => ({ kind: 'heartbeat', from: 1, to: 2, term: 1, commit, readContext: 0, held: 0, holdings: [] })
 const append = (count: number): Message => ({
   kind: 'append',
   from: 1,

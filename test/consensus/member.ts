@@ -159,7 +159,7 @@ export function the<K extends Message['kind']>(messages: readonly Message[], kin
 
 /** A vote (or pre-vote) granted in answer to the request. */
 export function voteFor({ from, to, term, kind }: Kind<'vote' | 'pre-vote'>): Message {
-  return { kind: kind === 'vote' ? 'vote-response' : 'pre-vote-response', from: to, to: from, term, reject: false }
+  return { kind: kind === 'vote' ? 'vote-response' : 'pre-vote-response', from: to, to: from, term, reject: false, held: 0 }
 }
 
 /** A leader's append. */
@@ -169,9 +169,9 @@ export function append(options: Partial<Omit<Kind<'append'>, 'kind'>>): Message 
 
 /** A candidate's request. */
 export function voteRequest(options: Partial<Omit<Kind<'vote'>, 'kind'>> & { readonly kind?: 'vote' | 'pre-vote' }): Message {
-  return { kind: 'vote', from: 2, to: 1, term: 1, index: 0, logTerm: 0, force: false, ...options }
+  return { kind: 'vote', from: 2, to: 1, term: 1, index: 0, logTerm: 0, force: false, held: 0, ...options }
 }
 
 export function heartbeat(options: Partial<Omit<Kind<'heartbeat'>, 'kind'>>): Message {
-  return { kind: 'heartbeat', from: 2, to: 1, term: 1, commit: 0, readContext: 0, ...options }
+  return { kind: 'heartbeat', from: 2, to: 1, term: 1, commit: 0, readContext: 0, held: 0, holdings: [], ...options }
 }

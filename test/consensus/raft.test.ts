@@ -108,7 +108,7 @@ describe('Ready', () => {
     const ready = member.raft.ready()
     expect(ready.messages).toEqual([])
     expect(ready.messagesAfterSync).toMatchObject([
-      { kind: 'vote-response', reject: true },
+      { kind: 'vote-response', reject: true, held: 0 },
       { kind: 'append-response', reject: true },
     ])
   })

@@ -480,7 +480,7 @@ describe('a member that stopped', () => {
     await group.clock.drain()
     await group.clock.settle(leader.replica.stop(), 1000)
     leader.journal.length = 0
-    const message: Message = { kind: 'heartbeat', from: 2, to: leader.id, term: 99, commit: 0, readContext: 0 }
+    const message: Message = { kind: 'heartbeat', from: 2, to: leader.id, term: 99, commit: 0, readContext: 0, held: 0, holdings: [] }
     leader.replica.receive(message)
     leader.replica.connectionLost(2)
     leader.replica.transferLeadership(2)
@@ -506,6 +506,8 @@ describe('a member that stopped', () => {
       term: leader.replica.status().term,
       commit: 0,
       readContext: 0,
+      held: 0,
+      holdings: [],
     })
     await group.clock.settle(follower?.replica.stop() ?? Promise.resolve(), 1000)
     expect(follower?.journal.slice(-2)).toEqual(['log write', 'log write done'])
