@@ -7,6 +7,8 @@ export type Branded<T, B extends string> = T & { readonly [brand]: B }
 export type HostId = Branded<string, 'HostId'>
 /** 16 characters, see newId. */
 export type MeshId = Branded<string, 'MeshId'>
+/** Of one generation of a mesh, see newId: two hosts that were recovered apart begin the same number, never the same id. */
+export type GenerationId = Branded<string, 'GenerationId'>
 export type VmId = Branded<string, 'VmId'>
 export type DiskId = Branded<string, 'DiskId'>
 export type DatastoreId = Branded<string, 'DatastoreId'>

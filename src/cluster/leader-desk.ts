@@ -66,7 +66,13 @@ function assertMayAsk(command: Command, from: HostId): void {
   }
 }
 
-const MEMBER_KINDS: ReadonlySet<string> = new Set<MemberCommand['kind']>(['mesh-init', 'host-join', 'voters-change'])
+const MEMBER_KINDS: ReadonlySet<string> = new Set<MemberCommand['kind']>([
+  'mesh-init',
+  'host-join',
+  'host-rejoin',
+  'mesh-renew',
+  'voters-change',
+])
 const REPORTS: ReadonlySet<string> = new Set([
   'agent-started',
   'host-addresses',
@@ -98,7 +104,8 @@ function memberSteps(inventory: Inventory, command: Command): readonly ConfChang
   switch (command.kind) {
     case 'mesh-init':
       return [{ kind: 'add-voter', node: command.host.member }]
-    case 'host-join': {
+    case 'host-join':
+    case 'host-rejoin': {
       // A host with a new data directory is a new member in the place of its old one.
       const old = inventory.hosts.get(command.host.id)
       const remove: ConfChangeStep[] = old === undefined || old.member === command.host.member ? [] : [{ kind: 'remove', node: old.member }]

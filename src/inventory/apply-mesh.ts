@@ -5,11 +5,11 @@ import { allowed } from './allowed.ts'
 import { tokenReasons } from './apply-token.ts'
 import { type Command, type JoiningHost } from './command.ts'
 import { type Draft } from './draft.ts'
-import { type CommandResult, type Host, type HostStatus } from './model.ts'
+import { type CommandResult, FIRST_GENERATION, type Host, type HostStatus } from './model.ts'
 import { done, notFound, refused, stale, taken } from './results.ts'
 import { addressReasons, nameReasons } from './validate.ts'
 
-type MeshCommand = Extract<Command, { kind: 'mesh-init' | 'host-join' | 'host-remove' | 'voters-change' }>
+type MeshCommand = Extract<Command, { kind: 'mesh-init' | 'host-join' | 'host-rejoin' | 'mesh-renew' | 'host-remove' | 'voters-change' }>
 
 /** Only a `done` lets the configuration change happen: members of Raft and hosts of the mesh change together or not at all. */
 export function applyMesh(draft: Draft, command: MeshCommand): CommandResult {
@@ -18,15 +18,16 @@ export function applyMesh(draft: Draft, command: MeshCommand): CommandResult {
       return init(draft, command)
     case 'host-join':
       return join(draft, command)
+    case 'host-rejoin':
+      return rejoin(draft, command)
+    case 'mesh-renew':
+      return renew(draft, command)
     case 'host-remove':
       return leave(draft, command)
     case 'voters-change':
       return voters(draft, command)
   }
 }
-
-/** The first generation; recover and restore raise it. */
-const FIRST_GENERATION = 1
 
 function init(draft: Draft, { mesh, host }: Extract<Command, { kind: 'mesh-init' }>): CommandResult {
   const found = draft.state.mesh
@@ -37,7 +38,7 @@ function init(draft: Draft, { mesh, host }: Extract<Command, { kind: 'mesh-init'
   }
   const reasons = [...nameReasons('mesh', mesh.name), ...joinerReasons(draft, host)]
   if (reasons.length > 0) return refused(`mesh ${mesh.name} was not begun`, reasons)
-  draft.setMesh({ ...mesh, generation: FIRST_GENERATION, createdAt: draft.at })
+  draft.setMesh({ ...mesh, generation: FIRST_GENERATION, generationId: null, createdAt: draft.at })
   draft.put('hosts', admitted(draft, host, 'up', 1))
   draft.event('mesh.created', `mesh ${mesh.name}`, { id: mesh.id, host: host.id })
   return done({ id: mesh.id })
@@ -73,11 +74,54 @@ function join(draft: Draft, { token: tokenId, host }: Extract<Command, { kind: '
     draft.put('hosts', admitted(draft, host, 'joining', 0))
     draft.event('host.joined', `host ${host.name}`, { id: host.id, member: host.member, role: host.role, token: tokenId })
   } else {
-    const { status, incarnation, labels, joinedAt } = before
-    draft.put('hosts', { ...admitted(draft, joiner, status, incarnation), labels, joinedAt })
+    draft.put('hosts', asAnotherMember(before, host))
     draft.event('host.replaced', `host ${joiner.name}`, { id: host.id, member: host.member, before: before.member })
   }
   return done({ id: host.id })
+}
+
+/** The same host with new stores, or with those of another generation: its VMs, its name and what people set stay its own. */
+function rejoin(draft: Draft, { host }: Extract<Command, { kind: 'host-rejoin' }>): CommandResult {
+  const before = draft.state.hosts.get(host.id)
+  if (before === undefined) {
+    const message = `host ${host.name} (${host.id}) is no host of this mesh, or was removed from it`
+    const fix = 'on a host of the mesh: hostmesh token create; then join with an empty data directory'
+    return refused(`host ${host.name} may not rejoin`, [{ code: 'not-a-host', message, fix }])
+  }
+  if (before.member === host.member) return done({ id: host.id })
+  const joiner = { ...host, name: before.name, role: before.role }
+  const reasons = joinerReasons(draft, joiner)
+  if (reasons.length > 0) return refused(`host ${before.name} cannot rejoin`, reasons)
+  draft.put('hosts', asAnotherMember(before, host))
+  draft.event('host.rejoined', `host ${before.name}`, { id: host.id, member: host.member, before: before.member })
+  return done({ id: host.id })
+}
+
+/**
+ * A mesh goes on with one voter. Its hosts stay its hosts, each still as the member that it was: they come back as other ones. No ownership
+ * ends here: a VM whose host is away stays that host's. Tokens of a backup are revoked, as some may have been since it was made.
+ */
+function renew(draft: Draft, command: Extract<Command, { kind: 'mesh-renew' }>): CommandResult {
+  const { mesh } = draft.state
+  const { generation, generationId, host, cause, plan } = command
+  if (mesh === null) return refused('there is no mesh to renew', [{ code: 'mesh-missing', message: 'no mesh was begun yet' }])
+  if (generation <= mesh.generation) {
+    const message = `generation ${generation} does not follow ${mesh.generation}`
+    return refused(`mesh ${mesh.name} was not renewed`, [{ code: 'generation', message }])
+  }
+  const before = draft.state.hosts.get(host.id)
+  const reasons = joinerReasons(draft, before === undefined ? host : { ...host, name: before.name, role: before.role })
+  if (reasons.length > 0) return refused(`host ${host.name} cannot go on with mesh ${mesh.name}`, reasons)
+  draft.setMesh({ ...mesh, generation, generationId })
+  draft.put('hosts', before === undefined ? admitted(draft, host, 'up', 0) : asAnotherMember(before, host))
+  if (cause === 'restored') for (const token of draft.state.tokens.values()) draft.put('tokens', { ...token, revoked: true })
+  draft.event(`mesh.${cause}`, `mesh ${mesh.name}`, { generation, before: mesh.generation, host: host.id, member: host.member, plan })
+  return done({ id: mesh.id })
+}
+
+/** What people called a host, it keeps; what it is, too: a host that owns VMs must not come back as a witness. */
+function asAnotherMember(before: Host, { member, addresses, facts, bootId }: JoiningHost): Host {
+  return { ...before, member, addresses, facts, bootId }
 }
 
 function admitted(draft: Draft, host: JoiningHost, status: HostStatus, incarnation: number): Host {

@@ -55,6 +55,8 @@ function dispatch(draft: Draft): CommandResult {
   switch (command.kind) {
     case 'mesh-init':
     case 'host-join':
+    case 'host-rejoin':
+    case 'mesh-renew':
     case 'host-remove':
     case 'voters-change':
       return applyMesh(draft, command)

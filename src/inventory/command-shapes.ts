@@ -2,6 +2,7 @@
 import {
   type DatastoreId,
   type DiskId,
+  type GenerationId,
   type HostId,
   type JobId,
   type MemberId,
@@ -52,6 +53,15 @@ const MESH = {
     host: joiningHost,
   }),
   'host-join': object({ kind: literal('host-join'), token, host: joiningHost }),
+  'host-rejoin': object({ kind: literal('host-rejoin'), host: joiningHost }),
+  'mesh-renew': object<Extract<Command, { readonly kind: 'mesh-renew' }>>({
+    kind: literal('mesh-renew'),
+    cause: is.renewalCause,
+    generation: is.count,
+    generationId: text<GenerationId>(ID_LENGTH),
+    host: joiningHost,
+    plan: is.word,
+  }),
   'host-remove': object({ kind: literal('host-remove'), host }),
   'voters-change': object({
     kind: literal('voters-change'),

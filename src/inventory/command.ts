@@ -2,6 +2,7 @@
 import {
   type DatastoreId,
   type DiskId,
+  type GenerationId,
   type HostId,
   type JobId,
   type MemberId,
@@ -148,6 +149,20 @@ export type LeaderCommand = { readonly leaderTerm: number } & (
 export type MemberCommand =
   | { readonly kind: 'mesh-init'; readonly mesh: { readonly id: MeshId; readonly name: string }; readonly host: JoiningHost }
   | { readonly kind: 'host-join'; readonly token: TokenId; readonly host: JoiningHost }
+  /** A host of the mesh comes back as another member: its stores were lost, or are of an earlier generation. Its peer id is its right to. */
+  | { readonly kind: 'host-rejoin'; readonly host: JoiningHost }
+  /**
+   * First entry of a new generation, whose sole voter `host` is. Never proposed: it is applied to the stores of the member that goes on alone,
+   * or to those of a backup (cluster/renewal.ts). `plan`: of the plan that a person confirmed.
+   */
+  | {
+      readonly kind: 'mesh-renew'
+      readonly cause: 'recovered' | 'restored'
+      readonly generation: number
+      readonly generationId: GenerationId
+      readonly host: JoiningHost
+      readonly plan: string
+    }
   | {
       readonly kind: 'voters-change'
       readonly leaderTerm: number

@@ -2,6 +2,7 @@
 import {
   type DatastoreId,
   type DiskId,
+  type GenerationId,
   type HostId,
   type JobId,
   type MemberId,
@@ -36,6 +37,8 @@ export interface Mesh {
   readonly id: MeshId
   readonly name: string
   readonly generation: number
+  /** Null for the first generation, which init began. */
+  readonly generationId: GenerationId | null
   /** Milliseconds since 1970, as every `…At` in this model; stamped by the leader into the command, `apply` reads no clock. */
   readonly createdAt: number
 }

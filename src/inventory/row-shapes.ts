@@ -3,6 +3,7 @@ import { type ErrorCode, isErrorCode } from '../base/errors.ts'
 import {
   type DatastoreId,
   type DiskId,
+  type GenerationId,
   type HostId,
   type JobId,
   type MemberId,
@@ -49,7 +50,13 @@ function errorCode(value: unknown, what: string): ErrorCode {
   return found
 }
 
-const mesh = object<Mesh>({ id: text<MeshId>(ID_LENGTH), name: is.word, generation: is.count, createdAt: is.moment })
+const mesh = object<Mesh>({
+  id: text<MeshId>(ID_LENGTH),
+  name: is.word,
+  generation: is.count,
+  generationId: nullable(text<GenerationId>(ID_LENGTH)),
+  createdAt: is.moment,
+})
 
 const host = object<Host>({
   id: hostId,

@@ -35,6 +35,7 @@ export const hostFacts = object<HostFacts>({
 
 export const diskFormat = literal('qcow2', 'raw')
 export const alarm = literal('peer-refused', 'identity-cloned')
+export const renewalCause = literal('recovered', 'restored')
 export const directBoot = object<DirectBoot>({ kernel: sentence, initrd: nullable(sentence), append: sentence })
 export const firmware = literal('bios', 'uefi')
 export const haPolicy = literal('restart', 'off')

@@ -12,6 +12,7 @@ import {
   aRecord,
   datastoreId,
   diskId,
+  generationId,
   hostId,
   HOUR_MS,
   jobId,
@@ -27,6 +28,8 @@ import {
 export const KINDS: readonly Command['kind'][] = [
   'mesh-init',
   'host-join',
+  'host-rejoin',
+  'mesh-renew',
   'host-remove',
   'voters-change',
   'agent-started',
@@ -213,6 +216,17 @@ function meshCommand({ step, host }: Draw): Command | null {
       const member = memberId(step.fits ? other + 1 : 10 + choice)
       return { kind, token: tokenId(`t${one}`), host: aJoiner(`h${other}`, { member, role: choice === 0 ? 'witness' : 'host' }) }
     }
+    case 'host-rejoin':
+      return { kind, host: aJoiner(`h${other}`, { member: memberId(step.fits ? 20 + choice : other + 1) }) }
+    case 'mesh-renew':
+      return {
+        kind,
+        cause: step.fits ? 'recovered' : 'restored',
+        generation: choice + 1,
+        generationId: generationId(`g${one}`),
+        host: aJoiner(`h${other}`, { member: memberId(30 + choice) }),
+        plan: 'plan',
+      }
     case 'host-remove':
       return { kind, host }
     case 'voters-change':
