@@ -224,9 +224,9 @@ async function startSession(ports: AgentPorts, identity: MemberIdentity): Promis
 function followMembership(mesh: Mesh, member: Member): () => void {
   const follow = (): void => {
     const { mesh: known, hosts } = member.machine.inventory()
-    const { id, generation } = known ?? member.identity.mesh
+    const { id, generation, generationId } = known ?? member.identity.mesh
     const peers = hosts.size > 0 ? [...hosts.values()] : member.identity.introduced
-    mesh.setMembers({ meshId: id, generation, members: peers.map((peer) => ({ host: peer.id, addresses: peer.addresses })) })
+    mesh.setMembers({ meshId: id, generation, generationId, members: peers.map((peer) => ({ host: peer.id, addresses: peer.addresses })) })
   }
   follow()
   return member.machine.changes.on(({ before, after }) => {

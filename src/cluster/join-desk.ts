@@ -2,7 +2,7 @@
 import { type Clock } from '../base/clock.ts'
 import { OperationError, refusal } from '../base/errors.ts'
 import { NOBODY } from '../consensus/types.ts'
-import { COMMAND_VERSION, type JoiningHost } from '../inventory/command.ts'
+import { COMMAND_VERSION, type JoiningHost, type MemberCommand } from '../inventory/command.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { parseJoinRequest, type JoinRequest } from '../mesh/join-messages.ts'
 import { type Mesh } from '../mesh/mesh.ts'
@@ -56,12 +56,28 @@ async function admit(member: Member, request: JoinRequest, signal: AbortSignal):
   if (request.meshId !== mesh.id) {
     throw refused('wrong-mesh', `the token is for mesh ${request.meshId}, this is mesh ${mesh.name} (${mesh.id})`)
   }
+  if (request.tokenId === null) return readmit(member, request, signal)
   const token = inventory.tokens.get(request.tokenId)
   if (token === undefined) throw refused('token-unknown', `mesh ${mesh.name} knows no token ${request.tokenId}`)
   if (!verifyJoin(token.publicKey, request)) throw refused('token-forged', `the signature does not belong to token ${token.id}`)
   const host = joiningHost(request)
-  if (inventory.hosts.get(host.id)?.member !== host.member) {
-    const result = await member.desk.decide({ kind: 'host-join', token: token.id, host }, signal)
+  return decided(member, host, { kind: 'host-join', token: token.id, host }, signal)
+}
+
+/** A host of the mesh that has become another member, of lost stores or of an earlier generation. The inviter saw the proof of its key. */
+function readmit(member: Member, request: JoinRequest, signal: AbortSignal): Promise<JoinReply> {
+  const host = joiningHost(request)
+  return decided(member, host, { kind: 'host-rejoin', host }, signal)
+}
+
+async function decided(
+  member: Member,
+  host: JoiningHost,
+  command: Extract<MemberCommand, { kind: 'host-join' | 'host-rejoin' }>,
+  signal: AbortSignal,
+): Promise<JoinReply> {
+  if (member.machine.inventory().hosts.get(host.id)?.member !== host.member) {
+    const result = await member.desk.decide(command, signal)
     if (result.kind === 'refused') throw refusal(result.message, result.reasons)
     if (result.kind === 'stale') throw new OperationError('unreachable', `the leader changed during the join: ${result.why}; try again`)
   }
@@ -81,7 +97,7 @@ function joinReply(inventory: Inventory): JoinReply {
   const { mesh } = inventory
   if (mesh === null) throw new OperationError('no-quorum', 'this host has not caught up with the mesh yet')
   return {
-    mesh: { id: mesh.id, name: mesh.name, generation: mesh.generation },
+    mesh: { id: mesh.id, name: mesh.name, generation: mesh.generation, generationId: mesh.generationId },
     hosts: [...inventory.hosts.values()].map(({ id, member, addresses }): JoinReply['hosts'][number] => ({ id, member, addresses })),
   }
 }

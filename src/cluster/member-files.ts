@@ -3,7 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { errorText, OperationError } from '../base/errors.ts'
-import { type HostId, type MemberId, type MeshId } from '../base/ids.ts'
+import { type GenerationId, type HostId, type MemberId, type MeshId } from '../base/ids.ts'
 import { openLevelLog } from '../consensus/level-log.ts'
 import { openLevelState } from '../consensus/level-state.ts'
 import { readTextIfExists, syncDirectory, writeAtomic } from '../system/files.ts'
@@ -17,7 +17,7 @@ const memberId = v.custom<MemberId>((value) => typeof value === 'number' && Numb
 
 const memberFile = v.object({
   format: v.literal(FORMAT),
-  mesh: v.object({ id: branded<MeshId>(), name: v.string(), generation: v.number() }),
+  mesh: v.object({ id: branded<MeshId>(), name: v.string(), generation: v.number(), generationId: v.nullable(branded<GenerationId>()) }),
   member: memberId,
   introduced: v.array(v.object({ id: branded<HostId>(), member: memberId, addresses: v.array(v.string()) })),
 })

@@ -21,10 +21,11 @@ import { members, type Members } from './members.ts'
 import { raftCluster } from './raft-cluster.ts'
 import { raftTransport, receiveFrames, type RaftTransportOptions } from './raft-transport.ts'
 import { servePropose } from './serve.ts'
+import { type MeshIdentity } from './wire.ts'
 
 /** What a data directory remembers of its membership; written once init or join is committed. */
 export interface MemberIdentity {
-  readonly mesh: { readonly id: MeshId; readonly name: string; readonly generation: number }
+  readonly mesh: MeshIdentity
   readonly member: MemberId
   /** The hosts that the join reply named: whom to talk to before the own log says it. */
   readonly introduced: readonly { readonly id: HostId; readonly member: MemberId; readonly addresses: readonly string[] }[]
@@ -109,7 +110,11 @@ export async function foundMesh(
   } finally {
     await Promise.all([logStore.close(), stateStore.close()])
   }
-  const identity: MemberIdentity = { mesh: { ...mesh, generation: FIRST_GENERATION }, member: host.member, introduced: [] }
+  const identity: MemberIdentity = {
+    mesh: { ...mesh, generation: FIRST_GENERATION, generationId: null },
+    member: host.member,
+    introduced: [],
+  }
   await ports.store.save(identity)
   return identity
 }

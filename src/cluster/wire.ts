@@ -1,7 +1,7 @@
 // What hosts ask the leader over the mesh: method names, shapes, and their parsing at the border.
 import * as v from 'valibot'
 import { OperationError } from '../base/errors.ts'
-import { type HostId, type MemberId, type MeshId, type RequestKey } from '../base/ids.ts'
+import { type GenerationId, type HostId, type MemberId, type MeshId, type RequestKey } from '../base/ids.ts'
 import { type AdminCommand, type HostCommand, type JoiningHost } from '../inventory/command.ts'
 import { type CommandResult } from '../inventory/model.ts'
 
@@ -22,9 +22,17 @@ export interface ProposeReply {
   readonly result: CommandResult
 }
 
+/** A mesh as its members know it, and as their data directories remember it. */
+export interface MeshIdentity {
+  readonly id: MeshId
+  readonly name: string
+  readonly generation: number
+  readonly generationId: GenerationId | null
+}
+
 /** What a new member needs to begin: who is in the mesh, where, and as which Raft member. */
 export interface JoinReply {
-  readonly mesh: { readonly id: MeshId; readonly name: string; readonly generation: number }
+  readonly mesh: MeshIdentity
   readonly hosts: readonly { readonly id: HostId; readonly member: MemberId; readonly addresses: readonly string[] }[]
 }
 
@@ -60,7 +68,7 @@ export function parseProposeRequest(body: unknown): ProposeRequest {
 }
 
 const joinReply = v.object({
-  mesh: v.object({ id: v.string(), name: v.string(), generation: v.number() }),
+  mesh: v.object({ id: v.string(), name: v.string(), generation: v.number(), generationId: v.nullable(v.string()) }),
   hosts: v.array(v.object({ id: v.string(), member: v.number(), addresses: v.array(v.string()) })),
 })
 

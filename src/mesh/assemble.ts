@@ -3,7 +3,7 @@ import { assert } from '../base/assert.ts'
 import { type Clock, type Timer } from '../base/clock.ts'
 import { emitter } from '../base/emitter.ts'
 import { OperationError } from '../base/errors.ts'
-import { type HostId } from '../base/ids.ts'
+import { type HostId, type MeshId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
 import { Alarms } from './alarms.ts'
@@ -15,7 +15,7 @@ import { type FrameStream } from './frame-stream.ts'
 import { Gossip } from './gossip.ts'
 import { type Hello, MESH_PROTOCOL } from './hello.ts'
 import { JoinGate } from './join-gate.ts'
-import { joinMesh } from './join.ts'
+import { type JoinerOptions, joinMesh, tokenClaim } from './join.ts'
 import { type JoinOffer } from './join-messages.ts'
 import { type KnownAddresses } from './known-addresses.ts'
 import { Links } from './links.ts'
@@ -26,6 +26,7 @@ import {
   type Membership,
   type Mesh,
   type MeshAlarm,
+  type OtherGeneration,
   type PeerEvent,
   type PeerState,
   type RequestHandler,
@@ -155,7 +156,10 @@ class AssembledMesh implements Mesh {
     this.#membership = membership
     this.#members = new Set(others.map(({ host }) => host))
     for (const host of gone) this.#drop(host, 'it is no member of the mesh any more')
-    const isSameMesh = before?.meshId === membership?.meshId && before?.generation === membership?.generation
+    const isSameMesh =
+      before?.meshId === membership?.meshId &&
+      before?.generation === membership?.generation &&
+      (before?.generationId ?? null) === (membership?.generationId ?? null)
     if (!isSameMesh) for (const host of this.#members) this.#drop(host, 'this host changed its mesh')
     this.#dialer.setMembers(others)
   }
@@ -178,6 +182,10 @@ class AssembledMesh implements Mesh {
 
   onPeer(listener: (event: PeerEvent) => void): () => void {
     return this.#links.on(listener)
+  }
+
+  onGeneration(listener: (other: OtherGeneration) => void): () => void {
+    return this.#links.onGeneration(listener)
   }
 
   onAlarm(listener: (alarm: MeshAlarm) => void): () => void {
@@ -233,9 +241,12 @@ class AssembledMesh implements Mesh {
   }
 
   join(token: JoinToken, offer: JoinOffer, options: RequestOptions): Promise<unknown> {
-    const wire = this.#startedWire()
-    const dial: Wire['dial'] = (host, address, signal) => wire.dial(host, address, signal)
-    return joinMesh({ self: this.self, clock: this.#options.clock, dial }, token, offer, options)
+    return joinMesh(this.#joiner(), tokenClaim(token), offer, options)
+  }
+
+  rejoin(meshId: MeshId, host: HostId, offer: JoinOffer, options: RequestOptions): Promise<unknown> {
+    const inviters = [{ host, addresses: this.#dialer.addresses(host) }]
+    return joinMesh(this.#joiner(), { meshId, tokenId: null, inviters, sign: () => null }, offer, options)
   }
 
   async stop(): Promise<void> {
@@ -310,11 +321,16 @@ class AssembledMesh implements Mesh {
     this.#wire?.hangUp(host, cause)
   }
 
+  #joiner(): JoinerOptions {
+    const wire = this.#startedWire()
+    return { self: this.self, clock: this.#options.clock, dial: (host, address, signal) => wire.dial(host, address, signal) }
+  }
+
   #hello(): Hello | undefined {
     if (this.#membership === null) return undefined
-    const { meshId, generation } = this.#membership
+    const { meshId, generation, generationId = null } = this.#membership
     const { bootId, version } = this.#options
-    return { protocol: MESH_PROTOCOL, meshId, generation, bootId, version, addresses: this.#startedWire().addresses() }
+    return { protocol: MESH_PROTOCOL, meshId, generation, generationId, bootId, version, addresses: this.#startedWire().addresses() }
   }
 
   #startedWire(): Wire {

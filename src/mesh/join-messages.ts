@@ -18,24 +18,25 @@ export interface JoinOffer {
 /** What the inviter hands on to the leader, plain data. `joiner` proved to hold its key; `signature` is yet to be checked (verifyJoin). */
 export interface JoinRequest extends JoinOffer {
   readonly meshId: MeshId
-  readonly tokenId: TokenId
+  /** Null: a host of the mesh asks to be let in again; `signature` is null too. */
+  readonly tokenId: TokenId | null
   readonly inviter: HostId
   readonly joiner: HostId
   /** base64url. */
   readonly nonce: string
   /** base64url. */
-  readonly signature: string
+  readonly signature: string | null
 }
 
 export interface JoinAsk {
   readonly protocol: number
   readonly meshId: MeshId
-  readonly tokenId: TokenId
+  readonly tokenId: TokenId | null
 }
 
 export interface JoinProof extends JoinOffer {
   /** base64url. */
-  readonly signature: string
+  readonly signature: string | null
 }
 
 export type JoinReply = { readonly kind: 'accepted'; readonly reply: unknown } | { readonly kind: 'refused'; readonly error: WireError }
@@ -46,13 +47,13 @@ export function encodeJson(message: JoinAsk | JoinProof | JoinReply): Uint8Array
 
 export function parseAsk(payload: Uint8Array): JoinAsk {
   const { protocol, meshId, tokenId } = fieldsOf(parseJson(payload))
-  if (typeof protocol !== 'number' || typeof meshId !== 'string' || typeof tokenId !== 'string') throw malformed('first message')
-  return { protocol, meshId: brand<MeshId>(meshId), tokenId: brand<TokenId>(tokenId) }
+  if (typeof protocol !== 'number' || typeof meshId !== 'string' || !isTextOrNull(tokenId)) throw malformed('first message')
+  return { protocol, meshId: brand<MeshId>(meshId), tokenId: tokenId === null ? null : brand<TokenId>(tokenId) }
 }
 
 export function parseProof(payload: Uint8Array): JoinProof {
   const { signature, addresses, facts } = fieldsOf(parseJson(payload))
-  if (typeof signature !== 'string') throw malformed('answer to the challenge')
+  if (!isTextOrNull(signature)) throw malformed('answer to the challenge')
   return { signature, addresses: parseTexts(addresses), facts }
 }
 
@@ -66,15 +67,15 @@ export function parseJoinReply(payload: Uint8Array): JoinReply {
 /** From plain data that came over an RPC. Throws `usage`. */
 export function parseJoinRequest(body: unknown): JoinRequest {
   const { meshId, tokenId, inviter, joiner, nonce, signature, addresses, facts } = fieldsOf(body)
-  const texts = [meshId, tokenId, inviter, joiner, nonce, signature]
-  if (!texts.every((text) => typeof text === 'string')) throw malformed('request')
+  const texts = [meshId, inviter, joiner, nonce]
+  if (!texts.every((text) => typeof text === 'string') || !isTextOrNull(tokenId) || !isTextOrNull(signature)) throw malformed('request')
   return {
     meshId: brand<MeshId>(String(meshId)),
-    tokenId: brand<TokenId>(String(tokenId)),
+    tokenId: tokenId === null ? null : brand<TokenId>(tokenId),
     inviter: brand<HostId>(String(inviter)),
     joiner: brand<HostId>(String(joiner)),
     nonce: String(nonce),
-    signature: String(signature),
+    signature,
     addresses: parseTexts(addresses),
     facts,
   }
@@ -82,6 +83,10 @@ export function parseJoinRequest(body: unknown): JoinRequest {
 
 export function refusedReply(error: unknown): JoinReply {
   return { kind: 'refused', error: toWireError(error) }
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string'
 }
 
 function parseTexts(value: unknown): string[] {

@@ -10,9 +10,9 @@ import { type Alarms } from './alarms.ts'
 import { Clones } from './clones.ts'
 import { FrameStream } from './frame-stream.ts'
 import { greet, GREETING_MS, readHello, refuse, refusedError, welcome } from './greeting.ts'
-import { type Hello, judgeHello, type Refusal } from './hello.ts'
+import { type Generation, type Hello, judgeHello, type Refusal, refusingGeneration } from './hello.ts'
 import { Link } from './link.ts'
-import { type PeerEvent } from './mesh.ts'
+import { type OtherGeneration, type PeerEvent } from './mesh.ts'
 import { SILENT_AFTER_MS, SilenceDetector } from './silence.ts'
 import { type WireConnection, type WireGossip, type WireStream } from './wire.ts'
 
@@ -47,6 +47,7 @@ export class Links {
   /** The link that was lost last, of members only. */
   readonly #last = new Map<HostId, Link>()
   readonly #events: Emitter<PeerEvent> = emitter<PeerEvent>()
+  readonly #generations: Emitter<OtherGeneration> = emitter<OtherGeneration>()
 
   constructor(options: LinksOptions) {
     this.#options = options
@@ -55,6 +56,10 @@ export class Links {
 
   on(listener: (event: PeerEvent) => void): () => void {
     return this.#events.on(listener)
+  }
+
+  onGeneration(listener: (other: OtherGeneration) => void): () => void {
+    return this.#generations.on(listener)
   }
 
   /** The link to use; undefined while the peer is down. */
@@ -140,7 +145,7 @@ export class Links {
     const mine = this.#mine()
     const stream = this.#frames(await connection.openStream('link', signal))
     const theirs = await greet(stream, mine, connection.host, signal).catch((error: unknown) => {
-      this.#heedRefusal(error, mine)
+      this.#heedRefusal(connection.host, error, mine)
       throw error
     })
     const refusal = (await this.#settleClones(connection.host, theirs.bootId)) ?? this.#judge(connection.host, theirs)
@@ -150,9 +155,12 @@ export class Links {
     this.#up(link)
   }
 
-  /** The other side saw a second process under our key: here too somebody has to know. */
-  #heedRefusal(error: unknown, { bootId }: Hello): void {
-    if (!hasCode(error, 'refused') || error.data['code'] !== 'cloned-identity') return
+  /** Another generation of the mesh, or a second process under our key: here too somebody has to know. */
+  #heedRefusal(host: HostId, error: unknown, { bootId }: Hello): void {
+    if (!hasCode(error, 'refused')) return
+    const generation = refusingGeneration(error)
+    if (generation !== undefined) this.#generations.emit({ host, ...generation })
+    if (error.data['code'] !== 'cloned-identity') return
     this.#options.alarms.raise({ kind: 'cloned-identity', host: this.#options.self, bootIds: [bootId] })
   }
 
@@ -176,7 +184,9 @@ export class Links {
   #judge(host: HostId, theirs: Hello): Refusal | undefined {
     const mine = this.#options.hello()
     if (mine === undefined) return { code: 'no-mesh', message: `${this.#options.self} belongs to no mesh` }
-    return judgeHello(mine, theirs, host)
+    const refusal = judgeHello(mine, theirs, host)
+    if (refusal?.code === 'wrong-generation') this.#generations.emit({ host, ...generationOf(theirs) })
+    return refusal
   }
 
   /** Two processes under one key are both refused. One that merely restarted replaces its silent predecessor. */
@@ -276,4 +286,8 @@ export class Links {
     if (mine === undefined) throw new OperationError('refused', `${this.#options.self} belongs to no mesh`)
     return mine
   }
+}
+
+function generationOf({ generation, generationId }: Generation): Generation {
+  return { generation, generationId }
 }

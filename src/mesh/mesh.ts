@@ -1,5 +1,5 @@
 // What the rest of hostmesh sees of its peers: requests, frames, streams and hints between hosts. Bytes and peers, no VMs.
-import { type HostId, type MeshId } from '../base/ids.ts'
+import { type GenerationId, type HostId, type MeshId } from '../base/ids.ts'
 import { type PeerAddress } from './address.ts'
 import { type JoinOffer, type JoinRequest } from './join-messages.ts'
 import { type JoinToken } from './token.ts'
@@ -9,7 +9,16 @@ export interface Membership {
   readonly meshId: MeshId
   /** Raised by recover and restore: a host that still lives in an older generation is refused. */
   readonly generation: number
+  /** Absent: of the first generation, which init began. */
+  readonly generationId?: GenerationId | null
   readonly members: readonly PeerAddress[]
+}
+
+/** A member of this mesh said that it lives in another generation of it, or refused this host for that. Neither side talks to the other. */
+export interface OtherGeneration {
+  readonly host: HostId
+  readonly generation: number
+  readonly generationId: GenerationId | null
 }
 
 export interface PeerState {
@@ -83,6 +92,8 @@ export interface Mesh {
   setMembers(membership: Membership | null): void
   peers(): readonly PeerState[]
   onPeer(listener: (event: PeerEvent) => void): () => void
+  /** At every try of either side to connect. */
+  onGeneration(listener: (other: OtherGeneration) => void): () => void
   onAlarm(listener: (alarm: MeshAlarm) => void): () => void
 
   /**
@@ -124,6 +135,12 @@ export interface Mesh {
    * works again after any failure. Errors: `refused` with the reason; `unreachable` with what each inviter answered; `timeout`.
    */
   join(token: JoinToken, offer: JoinOffer, options: RequestOptions): Promise<unknown>
+
+  /**
+   * Asks a member that may live in another generation to be let in again as another Raft member: this host's key is its right to. Goes to the
+   * handler of joins there, without a token. Resolves and rejects as `join`.
+   */
+  rejoin(meshId: MeshId, host: HostId, offer: JoinOffer, options: RequestOptions): Promise<unknown>
 
   stop(): Promise<void>
 }

@@ -110,8 +110,9 @@ export function verifyChallenge(publicKey: string, challenge: JoinChallenge, sig
 
 /** For the leader: whether who asks to join holds the secret of the token with this public key. */
 export function verifyJoin(publicKey: string, request: JoinRequest): boolean {
-  const { nonce, signature } = request
-  return verifyChallenge(publicKey, { ...request, nonce: Buffer.from(nonce, 'base64url') }, Buffer.from(signature, 'base64url'))
+  const { tokenId, nonce, signature } = request
+  if (tokenId === null || signature === null) return false
+  return verifyChallenge(publicKey, { ...request, tokenId, nonce: Buffer.from(nonce, 'base64url') }, Buffer.from(signature, 'base64url'))
 }
 
 function readToken(reader: TokenReader): JoinToken {

@@ -9,7 +9,7 @@ import { memberId, meshId } from '../fixture/inventory.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
 
 const identity = (member: number): MemberIdentity => ({
-  mesh: { id: meshId('m'), name: 'lab', generation: 1 },
+  mesh: { id: meshId('m'), name: 'lab', generation: 1, generationId: null },
   member: memberId(member),
   introduced: [],
 })

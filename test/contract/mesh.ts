@@ -1,10 +1,10 @@
 // What every Mesh promises, whatever carries it.
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { OperationError, toWireError } from '../../src/base/errors.ts'
-import { type HostId, type MeshId, type TokenId } from '../../src/base/ids.ts'
+import { type GenerationId, type HostId, type MeshId, type TokenId } from '../../src/base/ids.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { type JoinRequest } from '../../src/mesh/join-messages.ts'
-import { type Mesh, type MeshAlarm, type PeerEvent } from '../../src/mesh/mesh.ts'
+import { type Mesh, type MeshAlarm, type OtherGeneration, type PeerEvent } from '../../src/mesh/mesh.ts'
 import { createToken, type JoinToken, verifyJoin } from '../../src/mesh/token.ts'
 
 export interface MeshWorld {
@@ -135,6 +135,48 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         await world.until('an alarm was raised', () => alarms.length > 0)
         expect(alarms[0]).toMatchObject({ kind: 'refused', host: b.self, reason: expect.stringContaining(word) })
         expect([...a.peers(), ...b.peers()].map(({ link }) => link)).toEqual(['down', 'down'])
+      })
+
+      it.each([
+        ['a later one', { generation: 2, generationId: 'b2' as GenerationId }],
+        ['the same number, begun apart', { generation: 1, generationId: 'b1' as GenerationId }],
+      ])('tell each other of the generations they live in: %s', async (_name, later) => {
+        const [a, b] = await hosts(2)
+        if (a === undefined || b === undefined) throw new Error('two hosts')
+        const heard = record(a.onGeneration.bind(a))
+        const heardByB = record(b.onGeneration.bind(b))
+        const members = [a, b].map(address)
+        a.setMembers({ meshId: MESH, generation: 1, members })
+        b.setMembers({ meshId: MESH, ...later, members })
+        await world.until('both heard', () => heard.length > 0 && heardByB.length > 0)
+        expect(heard[0]).toEqual({ host: b.self, ...later })
+        expect(heardByB[0]).toEqual({ host: a.self, generation: 1, generationId: null })
+      })
+
+      it('let a member of another generation ask to be let in again, by nothing but its key', async () => {
+        const [a, b] = await hosts(2)
+        if (a === undefined || b === undefined) throw new Error('two hosts')
+        const members = [a, b].map(address)
+        a.setMembers({ meshId: MESH, generation: 1, members })
+        b.setMembers({ meshId: MESH, generation: 2, members })
+        const asked: JoinRequest[] = []
+        b.handleJoin(async (request) => {
+          asked.push(request)
+          return 'in again'
+        })
+        const reply = world.settle(a.rejoin(MESH, b.self, { addresses: [], facts: { member: 7 } }, SOON))
+        expect(await reply).toBe('in again')
+        expect(asked[0]).toMatchObject({ joiner: a.self, inviter: b.self, tokenId: null, signature: null, facts: { member: 7 } })
+      })
+
+      it('let nobody else ask so', async () => {
+        const [b, stranger] = await hosts(2)
+        if (stranger === undefined || b === undefined) throw new Error('two hosts')
+        b.setMembers({ meshId: MESH, generation: 2, members: [b].map(address) })
+        b.handleJoin(async () => 'never')
+        stranger.setMembers({ meshId: MESH, generation: 1, members: [b, stranger].map(address) })
+        const asked = world.settle(stranger.rejoin(MESH, b.self, { addresses: [], facts: null }, SOON))
+        await expect(asked).rejects.toMatchObject({ code: 'unreachable' })
       })
 
       it('refuse both of two processes under one identity, with an alarm on every side', async () => {
@@ -541,7 +583,7 @@ function address(mesh: Mesh): { host: HostId; addresses: readonly string[] } {
   return { host: mesh.self, addresses: mesh.ownAddresses() }
 }
 
-function record<T extends PeerEvent | MeshAlarm>(on: (listener: (event: T) => void) => () => void): T[] {
+function record<T extends MeshAlarm | PeerEvent | OtherGeneration>(on: (listener: (event: T) => void) => () => void): T[] {
   const events: T[] = []
   on((event) => events.push(event))
   return events

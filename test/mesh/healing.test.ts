@@ -96,7 +96,7 @@ describe('a connection under the id of a member', () => {
 
   it('gets no stream without a hello, and none with the hello of a process that was never linked', async () => {
     const connection = await world.bareConnection(a, '198.18.0.50:7400', c.id)
-    const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, bootId: 'unheard', version: '1', addresses: [] }
+    const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, generationId: null, bootId: 'unheard', version: '1', addresses: [] }
     for (const kind of ['rpc', 'mail', 'bytes'] as const) {
       const opened = await world.clock.settle(connection.openStream(kind, new AbortController().signal), 1000)
       const stream = new FrameStream(opened, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
@@ -147,7 +147,7 @@ describe('a link', () => {
     const connection = await world.bareConnection(a, '198.18.0.50:7400', c.id)
     const opened = await world.clock.settle(connection.openStream('link', new AbortController().signal), 1000)
     const stream = new FrameStream(opened, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
-    const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, bootId: 'fresh', version: '2.0', addresses: [] }
+    const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, generationId: null, bootId: 'fresh', version: '2.0', addresses: [] }
     stream.send(FRAME.hello, encodeHello(hello), 'urgent')
     const answer = await world.clock.settle(stream.next(new AbortController().signal), 1000)
     expect(answer.type).toBe(FRAME.welcome)

@@ -2,15 +2,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { OperationError } from '../../src/base/errors.ts'
-import { type HostId, type MeshId } from '../../src/base/ids.ts'
+import { type GenerationId, type HostId, type MeshId } from '../../src/base/ids.ts'
 import { packBody } from '../../src/mesh/body.ts'
-import { encodeHello, encodeRefusal, type Hello, judgeHello, parseHello, parseRefusal } from '../../src/mesh/hello.ts'
+import { refusedError } from '../../src/mesh/greeting.ts'
+import { encodeHello, encodeRefusal, type Hello, judgeHello, parseHello, parseRefusal, refusingGeneration } from '../../src/mesh/hello.ts'
 
 const HOST = 'peer' as HostId
 const MINE: Hello = {
   protocol: 1,
   meshId: 'mesh-a' as MeshId,
   generation: 3,
+  generationId: 'g3' as GenerationId,
   bootId: 'boot',
   version: '1.0',
   addresses: ['198.18.0.1:7400'],
@@ -29,8 +31,24 @@ it.each([
   ['wrong-mesh', { meshId: 'mesh-b' as MeshId }, /mesh-b.*mesh-a/],
   ['wrong-generation', { generation: 2 }, /generation 2.*generation 3/],
   ['wrong-generation', { generation: 4 }, /generation 4.*generation 3/],
+  ['wrong-generation', { generationId: 'other' as GenerationId }, /another generation 3.*recovered apart/],
+  ['wrong-generation', { generationId: null }, /another generation 3/],
 ] as const)('otherwise not, for the reason %s, which names both sides', (code, change, message) => {
-  expect(judgeHello(MINE, { ...MINE, ...change }, HOST)).toEqual({ code, message: expect.stringMatching(message) })
+  expect(judgeHello(MINE, { ...MINE, ...change }, HOST)).toMatchObject({ code, message: expect.stringMatching(message) })
+})
+
+it('whoever is refused for its generation hears which one it met', () => {
+  const refusal = judgeHello(MINE, { ...MINE, generation: 2, generationId: null }, HOST)
+  if (refusal === undefined) throw new Error('a refusal wanted')
+  const heard = parseRefusal(encodeRefusal(refusal))
+  expect(heard.generation).toEqual({ generation: 3, generationId: 'g3' })
+  expect(refusingGeneration(refusedError(heard))).toEqual({ generation: 3, generationId: 'g3' })
+})
+
+it('a refusal for anything else names no generation', () => {
+  const refusal = judgeHello(MINE, { ...MINE, protocol: 9 }, HOST)
+  if (refusal === undefined) throw new Error('a refusal wanted')
+  expect(refusingGeneration(refusedError(parseRefusal(encodeRefusal(refusal))))).toBeUndefined()
 })
 
 describe('what is no hello is refused:', () => {

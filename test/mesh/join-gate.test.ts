@@ -91,7 +91,7 @@ describe('eight strangers at a time', () => {
 
 it('a place that was given to somebody who never came is free again after ten seconds', async () => {
   const { clock } = world
-  const hello = { protocol: 1, meshId: MESH, generation: 1, bootId: 'b', version: '1', addresses: [] }
+  const hello = { protocol: 1, meshId: MESH, generation: 1, generationId: null, bootId: 'b', version: '1', addresses: [] }
   const gate = new JoinGate({
     self: inviter.id,
     clock,

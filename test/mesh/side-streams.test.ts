@@ -13,7 +13,7 @@ import { FakeNetwork } from '../fixture/fake-network.ts'
 import { manualClock } from '../fixture/manual-clock.ts'
 import { seededRandom } from '../../src/base/random.ts'
 
-const MINE: Hello = { protocol: 1, meshId: 'm' as MeshId, generation: 1, bootId: 'mine', version: '1', addresses: [] }
+const MINE: Hello = { protocol: 1, meshId: 'm' as MeshId, generation: 1, generationId: null, bootId: 'mine', version: '1', addresses: [] }
 const LINKED: Hello = { ...MINE, bootId: 'linked' }
 
 it.each([
