@@ -1,5 +1,6 @@
 // One machine of a simulated world: power, an agent process that comes and goes, and what outlives it (disk, guests under the warden).
-import { startAgent, type Agent, type AgentPorts } from '../../src/agent.ts'
+import { type AgentPorts } from '../../src/agent-ports.ts'
+import { startAgent, type Agent } from '../../src/agent.ts'
 import { present } from '../../src/base/assert.ts'
 import { type Timer } from '../../src/base/clock.ts'
 import { errorText } from '../../src/base/errors.ts'

@@ -79,7 +79,11 @@ export const LAYERS: readonly Layer[] = [
     packages: [],
   },
   { part: 'version.ts', imports: [], packages: [] },
-  { part: 'agent.ts', imports: EVERYTHING, packages: [] },
+  // The agent: what it needs, what runs while its host belongs to a mesh, how that changes, and all of it put together.
+  { part: 'agent-ports.ts', imports: EVERYTHING, packages: [] },
+  { part: 'session.ts', imports: [...EVERYTHING, 'agent-ports.ts'], packages: [] },
+  { part: 'lifecycle.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts'], packages: [] },
+  { part: 'agent.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts'], packages: [] },
   { part: 'daemon.ts', imports: [...EVERYTHING, 'agent.ts', 'version.ts'], packages: ['pino'] },
   { part: 'cli.ts', imports: ['base', 'cli'], packages: ['@stricli/core'] },
 ]

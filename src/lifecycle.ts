@@ -1,0 +1,118 @@
+// Which member of which mesh this host is: none, founder, joiner, or one that its data directory remembers. One change at a time.
+import { type AgentPorts } from './agent-ports.ts'
+import { type JoinRequest as JoinWish } from './api/context.ts'
+import { OperationError, refusal } from './base/errors.ts'
+import { newId, type MeshId } from './base/ids.ts'
+import { foundMesh, newMemberId, type Member, type MemberIdentity } from './cluster/member.ts'
+import { parseJoinReply, type Joiner } from './cluster/wire.ts'
+import { type HostRole } from './inventory/model.ts'
+import { parseToken } from './mesh/token.ts'
+import { memberPorts, type Session, startSession } from './session.ts'
+
+/** A join is asked for within this time; the rest of its 5 s is for catching up. */
+const JOIN_MS = 10_000
+
+export class Lifecycle {
+  readonly #ports: AgentPorts
+  #session: Session | undefined
+  #changing = false
+
+  constructor(ports: AgentPorts) {
+    this.#ports = ports
+  }
+
+  get session(): Session | undefined {
+    return this.#session
+  }
+
+  async resume(): Promise<void> {
+    const identity = await this.#ports.store.load()
+    if (identity !== null) this.#session = await startSession(this.#ports, identity)
+  }
+
+  /** Makes a mesh of this one host. */
+  init(name: string): Promise<void> {
+    return this.#once(async () => {
+      const ports = this.#ports
+      const mesh = { id: newId<MeshId>((length) => ports.random.bytes(length)), name }
+      const host = { id: ports.mesh.self, addresses: ports.mesh.ownAddresses(), ...joiner(ports, 'host') }
+      const identity = await foundMesh(memberPorts(ports), mesh, host)
+      this.#session = await startSession(ports, identity)
+    })
+  }
+
+  /** Becomes a learner of the mesh that the token names; done when this host has applied its own admission. May be asked for again. */
+  async join(wish: JoinWish, signal: AbortSignal): Promise<void> {
+    const { mesh, store } = this.#ports
+    const token = parseToken(wish.token)
+    const session = this.#session
+    // A join that was cut short after its admission goes on by itself, a finished one is what was asked for.
+    if (session !== undefined && session.member.identity.mesh.id === token.meshId) {
+      wish.progress(`a member of mesh ${session.member.identity.mesh.name} already, catching up`)
+      return caughtUp(session.member, mesh.self, signal)
+    }
+    return this.#once(async () => {
+      const role = wish.role ?? token.role
+      if (role !== token.role) {
+        throw refusal('the host was not let in', [
+          {
+            code: 'token-role',
+            message: `the token is for a ${token.role}, asked for was a ${role}`,
+            fix: `hostmesh token create --role ${role}`,
+          },
+        ])
+      }
+      const offer = joiner(this.#ports, role)
+      await store.removeOthers(null)
+      wish.progress('asking an inviter')
+      const reply = parseJoinReply(
+        await mesh.join(token, { addresses: mesh.ownAddresses(), facts: offer }, { deadlineMs: JOIN_MS, signal }),
+      )
+      wish.progress(`admitted to mesh ${reply.mesh.name}, catching up`)
+      const identity: MemberIdentity = { mesh: reply.mesh, member: offer.member, introduced: reply.hosts }
+      // Saved first: from here on this host is a member, and an agent that dies now goes on as one.
+      await store.save(identity)
+      this.#session = await startSession(this.#ports, identity)
+      await caughtUp(this.#session.member, mesh.self, signal)
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#session?.stop()
+  }
+
+  async #once(change: () => Promise<void>): Promise<void> {
+    const name = this.#session?.member.identity.mesh.name
+    if (name !== undefined)
+      throw new OperationError('conflict', `this host belongs to mesh ${name} already; leaving it is "hostmesh host remove"`)
+    if (this.#changing) throw new OperationError('conflict', 'an init or join is under way on this host')
+    this.#changing = true
+    try {
+      await change()
+    } finally {
+      this.#changing = false
+    }
+  }
+}
+
+function joiner({ hostName, facts, bootId, random }: AgentPorts, role: HostRole): Joiner {
+  return { name: hostName, role, facts, bootId, member: newMemberId(random) }
+}
+
+function caughtUp(member: Member, self: string, signal: AbortSignal): Promise<void> {
+  const done = (): boolean => [...member.machine.inventory().hosts.keys()].some((id) => id === self)
+  return new Promise((resolve, reject) => {
+    if (done()) return resolve()
+    const off = member.machine.changes.on(() => {
+      if (!done()) return
+      off()
+      resolve()
+    })
+    const onAbort = (): void => {
+      off()
+      reject(signal.reason)
+    }
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+}

@@ -1,0 +1,97 @@
+// What runs in an agent while its host belongs to a mesh: built bottom-up from its membership, stopped the other way.
+import { type AgentPorts } from './agent-ports.ts'
+import { serveJoins } from './cluster/join-desk.ts'
+import { startMember, type Member, type MemberIdentity, type MemberPorts } from './cluster/member.ts'
+import { startAnnouncing } from './host/announce.ts'
+import { serveConsoles, type MeshConsoles } from './host/consoles.ts'
+import { startHost } from './host/host.ts'
+import { startReportingAlarms } from './host/report-alarms.ts'
+import { startReportingLoad, type LoadReporter } from './host/report-load.ts'
+import { type Liveness } from './inventory/view.ts'
+import { startControllers } from './leader/controllers.ts'
+import { diskController } from './leader/disk-controller.ts'
+import { placementController } from './leader/placement-controller.ts'
+import { votersController } from './leader/voters-controller.ts'
+import { type Mesh } from './mesh/mesh.ts'
+
+export interface Session {
+  readonly member: Member
+  readonly consoles: MeshConsoles
+  readonly reporter: LoadReporter
+  stop(): Promise<void>
+}
+
+export async function startSession(ports: AgentPorts, identity: MemberIdentity): Promise<Session> {
+  const { clock, log, mesh, driver, facts, bootId } = ports
+  const self = mesh.self
+  const member = await startMember(memberPorts(ports), identity)
+  const { cluster } = member
+  const offMembership = followMembership(mesh, member)
+  const stopJoins = serveJoins(mesh, clock, member)
+  const consoles = serveConsoles({ self, cluster, driver, mesh })
+  const actor = `host ${ports.hostName}`
+  const announcer = startAnnouncing({ self, actor, clock, log, cluster, mesh, facts, bootId, member: identity.member })
+  const alarms = startReportingAlarms({ self, actor, clock, log, cluster, mesh })
+  const host = startHost({ self, actor, clock, log, cluster, driver, files: ports.files })
+  const reporter = startReportingLoad({
+    self,
+    clock,
+    log,
+    cluster,
+    mesh,
+    driver,
+    meter: ports.meter,
+    checkDatastore: (store) => ports.files.check(store),
+  })
+  const controllers = startControllers({
+    self,
+    clock,
+    log,
+    cluster,
+    liveness: () => liveness(mesh),
+    load: () => reporter.load(),
+    controllers: [placementController, votersController, diskController],
+  })
+  return {
+    member,
+    consoles,
+    reporter,
+    async stop() {
+      await controllers.stop()
+      await reporter.stop()
+      await host.stop()
+      await alarms.stop()
+      await announcer.stop()
+      consoles.stop()
+      stopJoins()
+      offMembership()
+      await member.stop()
+    },
+  }
+}
+
+export function memberPorts(ports: AgentPorts): MemberPorts {
+  const { clock, random, log, mesh, store, onFatal, raftLimits } = ports
+  return { self: mesh.self, clock, random, log, mesh, store, onFatal, raftLimits }
+}
+
+/** The mesh talks to whoever the inventory lists; before a joiner's log says who that is, to those that the join reply named. */
+function followMembership(mesh: Mesh, member: Member): () => void {
+  const follow = (): void => {
+    const { mesh: known, hosts } = member.machine.inventory()
+    const { id, generation, generationId } = known ?? member.identity.mesh
+    const peers = hosts.size > 0 ? [...hosts.values()] : member.identity.introduced
+    mesh.setMembers({ meshId: id, generation, generationId, members: peers.map((peer) => ({ host: peer.id, addresses: peer.addresses })) })
+  }
+  follow()
+  return member.machine.changes.on(({ before, after }) => {
+    if (before.hosts !== after.hosts || before.mesh !== after.mesh) follow()
+  })
+}
+
+export function liveness(mesh: Mesh): Liveness {
+  return new Map([
+    [mesh.self, 'up' as const],
+    ...mesh.peers().map((peer) => [peer.host, peer.link === 'up' ? ('up' as const) : ('suspect' as const)] as const),
+  ])
+}
