@@ -118,6 +118,12 @@ export class LabHost implements Machine {
     return { pid, logFile, ended, signal }
   }
 
+  /** In front of a command: it becomes that command on a host that was not booted, with its pid and streams, a child of whoever started it. */
+  get wrapper(): readonly string[] {
+    const { LAB = '', NET = '', DIR = '' } = this.#netlab.env
+    return ['env', `LAB=${LAB}`, `NET=${NET}`, `DIR=${DIR}`, NETLAB, 'exec', this.name]
+  }
+
   /** What `start` logged under that name so far. */
   log(name: string): string {
     return readFileSync(join(this.folder, `${name}.log`), 'utf8')

@@ -60,7 +60,7 @@ lab_up() {
     for ((i = 1; i <= count; i++)); do echo "netns add $LAB-h$i"; done
     for ((i = 1; i <= count; i++)); do echo "link add p$i netns $SWITCH type veth peer name eth0 netns $LAB-h$i"; done
     if [ "$uplink" = --uplink ]; then
-      echo "link add ${LAB}up type veth peer name up netns $SWITCH"
+      echo "link add ${LAB}up type veth peer name uplink netns $SWITCH"
       echo "addr add $NET.254/24 dev ${LAB}up"
       echo "link set ${LAB}up up"
     fi
@@ -69,7 +69,7 @@ lab_up() {
     echo 'link set lo up'
     echo 'link set br0 up'
     for ((i = 1; i <= count; i++)); do printf 'link set p%d master br0\nlink set p%d up\n' "$i" "$i"; done
-    [ "$uplink" != --uplink ] || printf 'link set up master br0\nlink set up up\n'
+    [ "$uplink" != --uplink ] || printf 'link set uplink master br0\nlink set uplink up\n'
   } | ip -n "$SWITCH" -batch -
   for ((i = 1; i <= count; i++)); do
     printf 'link set lo up\naddr add %s.%d/24 dev eth0\nlink set eth0 up\n' "$NET" "$i" | ip -n "$LAB-h$i" -batch -
@@ -180,9 +180,11 @@ lab_heal() {
   local host
   rules 'delete table bridge lab'
   rules_anew
+  # One process for all cables and one for all rates: between two faults a test waits for this.
+  hosts | sed 's/^h\(.*\)$/link set p\1 up/' | ip -n "$SWITCH" -batch -
+  hosts | sed 's/^h\(.*\)$/qdisc del dev p\1 root/' | tc -n "$SWITCH" -force -batch - 2>/dev/null || true
   for host in $(hosts); do
-    lab_join "$host"
-    lab_rate "$host" off
+    tc -n "$LAB-$host" qdisc del dev eth0 root 2>/dev/null || true
   done
 }
 

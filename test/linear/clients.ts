@@ -1,0 +1,157 @@
+// Clients that use a group as a register per key, and write down what they asked and heard: the history to be judged.
+import { between, type Random } from '../../src/base/random.ts'
+import { KvClient, type Reply } from '../fixture/kv-client.ts'
+import { pause } from '../lab/wait-for.ts'
+import { type RegisterInput, type RegisterOperation, type RegisterOutput, type Value } from './register.ts'
+
+export interface ClientsOptions {
+  readonly random: Random
+  /** IP:PORT of each member. */
+  readonly addresses: readonly string[]
+  readonly clients: number
+}
+
+export interface Counts {
+  ok: number
+  /** Surely not done, so not in the history. */
+  failed: number
+  unknown: number
+}
+
+/** Without an answer for this long a client goes on to the next operation, and the outcome is unknown. */
+const PATIENCE_MS = 1_000
+/** A member that cannot be reached or does not lead is left alone for a moment; without this, a group without a leader would be flooded. */
+const REFUSED_PAUSE_MS = 20
+/** Keys in use at a time, and operations until each gives way to a new one: short histories are cheap to judge, few keys make clients meet. */
+const KEYS = 4
+const KEY_OPERATIONS = 600
+
+export class Clients {
+  readonly counts: Counts = { ok: 0, failed: 0, unknown: 0 }
+  readonly history: RegisterOperation[] = []
+  readonly #options: ClientsOptions
+  readonly #stopped = new AbortController()
+  readonly #running: Promise<void>[]
+  #operations = 0
+  #values = 0
+  /** Where the last accepted write went: most writes go there first. */
+  #leader = 0
+  readonly #lastSeen = new Map<string, Value>()
+
+  constructor(options: ClientsOptions) {
+    this.#options = options
+    this.#running = Array.from({ length: options.clients }, (_, at) => this.#run(at + 1))
+  }
+
+  /** After each has heard, or given up on, what it asked last. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    await Promise.all(this.#running)
+  }
+
+  /** Reads every key through every member, once all are well: what was acknowledged must be there. Rejects where a read fails all the time. */
+  async readAll(): Promise<void> {
+    const keys = new Set(this.history.map(({ input }) => input.key))
+    for (const [at, address] of this.#options.addresses.entries()) {
+      const line = new Line(address)
+      for (const key of keys) {
+        for (let tries = 0; !(await this.#ask(line, -1 - at, { kind: 'read', key })); tries += 1) {
+          if (tries === 200) throw new Error(`no read through ${address} although everything is well again`)
+          await pause(50)
+        }
+      }
+      line.close()
+    }
+  }
+
+  async #run(client: number): Promise<void> {
+    const { random, addresses } = this.#options
+    const lines = addresses.map((address) => new Line(address))
+    while (!this.#stopped.signal.aborted) {
+      const input = this.#nextInput(client)
+      const at = input.kind === 'read' || random.float() < 0.1 ? between(random, 0, lines.length - 1) : this.#leader
+      const line = lines[at]
+      if (line === undefined) return
+      const done = await this.#ask(line, client, input)
+      if (done && input.kind !== 'read') this.#leader = at
+      if (done) continue
+      if (at === this.#leader) this.#leader = (at + 1) % lines.length
+      await pause(REFUSED_PAUSE_MS)
+    }
+    for (const line of lines) line.close()
+  }
+
+  /** False: surely not done, or nobody knows. */
+  async #ask(line: Line, client: number, input: RegisterInput): Promise<boolean> {
+    const calledAt = performance.now()
+    const reply = await line.ask(input)
+    const at = performance.now()
+    if (reply.kind === 'refused') {
+      this.counts.failed += 1
+      return false
+    }
+    const output = outputOf(input, reply)
+    this.counts[output === undefined ? 'unknown' : 'ok'] += 1
+    if (output?.kind === 'value') this.#lastSeen.set(input.key, output.value)
+    if (output?.kind === 'differed' && output.found !== undefined) this.#lastSeen.set(input.key, output.found)
+    this.history.push({ client, input, calledAt, answer: output === undefined ? undefined : { at, output } })
+    return output !== undefined
+  }
+
+  #nextInput(client: number): RegisterInput {
+    const { random } = this.#options
+    const lane = between(random, 0, KEYS - 1)
+    const key = `k${lane}.${Math.floor(this.#operations / (KEYS * KEY_OPERATIONS))}`
+    const dice = random.float()
+    this.#operations += 1
+    if (dice < 0.45) return { kind: 'read', key }
+    this.#values += 1
+    const value = `${client}:${this.#values}`
+    return dice < 0.8 ? { kind: 'write', key, value } : { kind: 'cas', key, expected: this.#lastSeen.get(key) ?? null, value }
+  }
+}
+
+function outputOf(input: RegisterInput, reply: Exclude<Reply, { kind: 'refused' }>): RegisterOutput | undefined {
+  switch (reply.kind) {
+    case 'unknown':
+      return undefined
+    case 'ok':
+      if (input.kind === 'read') return { kind: 'value', value: reply.value.toString() }
+      return { kind: input.kind === 'cas' ? 'swapped' : 'written' }
+    case 'absent':
+      return input.kind === 'read' ? { kind: 'value', value: null } : { kind: 'differed', found: null }
+    case 'mismatch':
+      return { kind: 'differed', found: reply.value.toString() }
+  }
+}
+
+/** One client's way to one member: connected when it is needed, and anew after it broke. */
+class Line {
+  readonly #address: string
+  #client: KvClient | undefined
+
+  constructor(address: string) {
+    this.#address = address
+  }
+
+  async ask(input: RegisterInput): Promise<Reply> {
+    try {
+      if (this.#client?.isOpen !== true) this.#client = await KvClient.connect(this.#address, PATIENCE_MS)
+    } catch (error) {
+      return { kind: 'refused', why: String(error) }
+    }
+    const { key } = input
+    switch (input.kind) {
+      case 'read':
+        return this.#client.get(key)
+      case 'write':
+        return this.#client.put(key, Buffer.from(input.value))
+      case 'cas':
+        return this.#client.cas(key, input.expected === null ? undefined : Buffer.from(input.expected), Buffer.from(input.value))
+    }
+  }
+
+  close(): void {
+    this.#client?.close()
+  }
+}
