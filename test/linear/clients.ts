@@ -18,8 +18,8 @@ export interface Counts {
   unknown: number
 }
 
-/** Without an answer for this long a client goes on to the next operation, and the outcome is unknown. */
-const PATIENCE_MS = 1_000
+/** Without an answer for this long a client goes on to the next operation, and the outcome is unknown. Half of them wait less than any election takes. */
+const PATIENCE_MS = [1_000, 300] as const
 /** A member that cannot be reached or does not lead is left alone for a moment; without this, a group without a leader would be flooded. */
 const REFUSED_PAUSE_MS = 20
 /** Keys in use at a time, and operations until each gives way to a new one: short histories are cheap to judge, few keys make clients meet. */
@@ -53,7 +53,7 @@ export class Clients {
   async readAll(): Promise<void> {
     const keys = new Set(this.history.map(({ input }) => input.key))
     for (const [at, address] of this.#options.addresses.entries()) {
-      const line = new Line(address)
+      const line = new Line(address, PATIENCE_MS[0])
       for (const key of keys) {
         for (let tries = 0; !(await this.#ask(line, -1 - at, { kind: 'read', key })); tries += 1) {
           if (tries === 200) throw new Error(`no read through ${address} although everything is well again`)
@@ -66,16 +66,21 @@ export class Clients {
 
   async #run(client: number): Promise<void> {
     const { random, addresses } = this.#options
-    const lines = addresses.map((address) => new Line(address))
+    const lines = addresses.map((address) => new Line(address, PATIENCE_MS[Math.floor(client / 2) % 2] ?? 0))
+    // Every other client is a reader that stays where it is answered: at a leader that others have left too.
+    const reader = client % 2 === 0
+    let home = client % lines.length
     while (!this.#stopped.signal.aborted) {
-      const input = this.#nextInput(client)
-      const at = input.kind === 'read' || random.float() < 0.1 ? between(random, 0, lines.length - 1) : this.#leader
+      const input = this.#nextInput(client, reader ? 0.9 : 0.3)
+      const elsewhere = random.float() < 0.1 ? between(random, 0, lines.length - 1) : undefined
+      const at = elsewhere ?? (input.kind === 'read' ? home : this.#leader)
       const line = lines[at]
       if (line === undefined) return
       const done = await this.#ask(line, client, input)
       if (done && input.kind !== 'read') this.#leader = at
       if (done) continue
-      if (at === this.#leader) this.#leader = (at + 1) % lines.length
+      if (input.kind === 'read') home = between(random, 0, lines.length - 1)
+      else if (at === this.#leader) this.#leader = (at + 1) % lines.length
       await pause(REFUSED_PAUSE_MS)
     }
     for (const line of lines) line.close()
@@ -98,16 +103,15 @@ export class Clients {
     return output !== undefined
   }
 
-  #nextInput(client: number): RegisterInput {
+  #nextInput(client: number, reads: number): RegisterInput {
     const { random } = this.#options
     const lane = between(random, 0, KEYS - 1)
     const key = `k${lane}.${Math.floor(this.#operations / (KEYS * KEY_OPERATIONS))}`
-    const dice = random.float()
     this.#operations += 1
-    if (dice < 0.45) return { kind: 'read', key }
+    if (random.float() < reads) return { kind: 'read', key }
     this.#values += 1
     const value = `${client}:${this.#values}`
-    return dice < 0.8 ? { kind: 'write', key, value } : { kind: 'cas', key, expected: this.#lastSeen.get(key) ?? null, value }
+    return random.float() < 0.6 ? { kind: 'write', key, value } : { kind: 'cas', key, expected: this.#lastSeen.get(key) ?? null, value }
   }
 }
 
@@ -128,15 +132,17 @@ function outputOf(input: RegisterInput, reply: Exclude<Reply, { kind: 'refused' 
 /** One client's way to one member: connected when it is needed, and anew after it broke. */
 class Line {
   readonly #address: string
+  readonly #patienceMs: number
   #client: KvClient | undefined
 
-  constructor(address: string) {
+  constructor(address: string, patienceMs: number) {
     this.#address = address
+    this.#patienceMs = patienceMs
   }
 
   async ask(input: RegisterInput): Promise<Reply> {
     try {
-      if (this.#client?.isOpen !== true) this.#client = await KvClient.connect(this.#address, PATIENCE_MS)
+      if (this.#client?.isOpen !== true) this.#client = await KvClient.connect(this.#address, this.#patienceMs)
     } catch (error) {
       return { kind: 'refused', why: String(error) }
     }
