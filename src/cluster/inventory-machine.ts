@@ -5,7 +5,7 @@ import { apply } from '../inventory/apply.ts'
 import { type Change } from '../inventory/cluster.ts'
 import { EMPTY, type Inventory } from '../inventory/inventory.ts'
 import { decodeRecord } from '../inventory/record.ts'
-import { decodeSnapshot, encodeRow, encodeSnapshot, fromRows, rowKey, toRows } from '../inventory/snapshot.ts'
+import { encodeRow, rowKey, RowLoader } from '../inventory/snapshot.ts'
 
 export interface InventoryMachine extends StateMachine {
   inventory(): Inventory
@@ -32,14 +32,14 @@ export function inventoryMachine(): InventoryMachine {
         changes: step.changes.map((change) => ({ key: rowKey(change), value: encodeRow(change) })),
       }
     },
-    load(state) {
-      current = fromRows(state.values, state.meta.index)
-    },
-    snapshot: () => encodeSnapshot(current),
-    restore(snapshot) {
-      const restored = decodeSnapshot(snapshot.data)
-      become(restored)
-      return toRows(restored)
+    restore() {
+      const loader = new RowLoader()
+      return {
+        add(pairs) {
+          for (const { key, value } of pairs) loader.add(key, value)
+        },
+        finish: (meta) => become(loader.finish(meta.index)),
+      }
     },
   }
 }

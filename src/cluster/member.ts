@@ -19,7 +19,7 @@ import { inventoryMachine, type InventoryMachine } from './inventory-machine.ts'
 import { leaderDesk, type LeaderDesk } from './leader-desk.ts'
 import { members, type Members } from './members.ts'
 import { raftCluster } from './raft-cluster.ts'
-import { raftTransport, receiveFrames, type RaftTransportOptions } from './raft-transport.ts'
+import { raftTransport, receiveFrames, receiveSnapshots, type RaftTransportOptions } from './raft-transport.ts'
 import { servePropose } from './serve.ts'
 import { type MeshIdentity } from './wire.ts'
 
@@ -145,6 +145,7 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
   const offs = [
     servePropose(mesh, desk),
     receiveFrames(frames, (message) => replica.receive(message)),
+    receiveSnapshots(frames, identity.member, (stream, from) => replica.receiveSnapshot(stream, from)),
     mesh.onPeer((event) => {
       const peer = event.kind === 'down' ? known.memberOf(event.host) : undefined
       if (peer !== undefined) replica.connectionLost(peer)

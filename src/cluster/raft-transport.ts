@@ -1,9 +1,9 @@
-// Raft messages as frames of the mesh, and back.
-import { errorText } from '../base/errors.ts'
+// Raft messages as frames of the mesh, snapshots as streams of it, and back.
+import { errorText, OperationError } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { decodeMessage, encodeMessage } from '../consensus/codec.ts'
-import { type Message, type Transport } from '../consensus/types.ts'
+import { type Message, type NodeId, type SnapshotStream, type Transport } from '../consensus/types.ts'
 import { type Mesh } from '../mesh/mesh.ts'
 import { type Members } from './members.ts'
 
@@ -15,15 +15,24 @@ export interface RaftTransportOptions {
   readonly generation: () => number
 }
 
-/** Appends and snapshots may be dropped when a link is full (Raft sends them again); votes and beats go first. */
+/** Streams for snapshots; their header is [generation, the member that is meant]. */
+export const SNAPSHOT_STREAM = 'raft.snapshot'
+/** More than the sender waits: it gives up first. */
+const OPEN_MS = 10_000
+
+/** Appends may be dropped when a link is full (Raft sends them again); votes and beats go first. */
 export function raftTransport({ mesh, members, generation }: RaftTransportOptions): Transport {
   return {
+    openSnapshot(to, signal) {
+      const host = members.hostOf(to)
+      if (host === undefined) return Promise.reject(new OperationError('unreachable', `nobody knows the host of member ${to}`))
+      return mesh.openStream(host, SNAPSHOT_STREAM, [generation(), to], { deadlineMs: OPEN_MS, signal })
+    },
     send(messages) {
       for (const message of messages) {
         const host = members.hostOf(message.to)
         if (host === undefined) continue
-        const bulk = message.kind === 'append' || message.kind === 'snapshot'
-        mesh.send(host, encodeMessage(message, generation()), bulk ? 'bulk' : 'urgent')
+        mesh.send(host, encodeMessage(message, generation()), message.kind === 'append' ? 'bulk' : 'urgent')
       }
     },
   }
@@ -43,4 +52,21 @@ export function receiveFrames(options: RaftTransportOptions, receive: (message: 
     }
   }
   return mesh.onFrame(take)
+}
+
+/** Returns the way to take no more. A snapshot that is meant for another member, or comes from another generation, is refused. */
+export function receiveSnapshots(
+  { mesh, members, generation }: RaftTransportOptions,
+  self: NodeId,
+  receive: (stream: SnapshotStream, from: NodeId) => void,
+): () => void {
+  return mesh.handleStream(SNAPSHOT_STREAM, async (stream, header) => {
+    const [theirs, to] = Array.isArray(header) ? (header as readonly unknown[]) : []
+    if (theirs !== generation() || to !== self) {
+      throw new OperationError('refused', `a snapshot for member ${String(to)} of generation ${String(theirs)} is not for member ${self}`)
+    }
+    const from = members.memberOf(stream.host)
+    if (from === undefined) throw new OperationError('refused', `nobody knows the member on host ${stream.host}`)
+    receive(stream, from)
+  })
 }

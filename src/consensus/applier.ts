@@ -1,24 +1,25 @@
 // Applies committed entries to the state machine and keeps account of it: the state to store, the point it stands at, where the log may be cut.
 import { type Clock } from '../base/clock.ts'
 import { decodeConfChange } from './conf-codec.ts'
+import { type PreparedSnapshot } from './snapshot-receiver.ts'
 import { StateWriter } from './state-writer.ts'
 import {
   type Applied,
   type ConfChange,
   type ConfState,
   type Entry,
-  type Snapshot,
   type SnapshotMeta,
   type StateChange,
   type StateMachine,
   type StateStore,
+  type StateView,
   type StoredLog,
 } from './types.ts'
 import { Waypoints } from './waypoints.ts'
 
 export interface ApplierOptions {
   readonly clock: Clock
-  readonly machine: StateMachine
+  readonly machine: Pick<StateMachine, 'apply'>
   readonly stateStore: StateStore
   readonly log: StoredLog
   /** What store and machine hold. */
@@ -35,7 +36,6 @@ export class Applier {
   readonly #writer: StateWriter
   readonly #waypoints: Waypoints
   #meta: SnapshotMeta
-  #snapshot: Snapshot | undefined
 
   constructor(options: ApplierOptions) {
     this.#options = options
@@ -65,18 +65,17 @@ export class Applier {
   }
 
   /** Puts a received snapshot in the place of the state, durably. Nothing else may be under way. */
-  async restore(snapshot: Snapshot): Promise<void> {
-    const { index, term, conf } = snapshot
-    const values = this.#options.machine.restore(snapshot)
-    await this.#writer.replace({ meta: { index, term, conf }, values })
-    this.#meta = { index, term, conf }
-    this.#waypoints.startAt(this.#meta)
+  async install({ meta, staging, loader }: PreparedSnapshot): Promise<void> {
+    await this.#writer.install(meta, staging)
+    loader.finish(meta)
+    this.#meta = meta
+    this.#waypoints.startAt(meta)
   }
 
-  /** Of the state as it is; the same object until more is applied. */
-  snapshot(): Snapshot {
-    if (this.#snapshot?.index !== this.#meta.index) this.#snapshot = { ...this.#meta, data: this.#options.machine.snapshot() }
-    return this.#snapshot
+  /** Of the state as it is now, or later. */
+  async view(): Promise<StateView> {
+    await this.#writer.durable()
+    return this.#options.stateStore.view()
   }
 
   /** Where to cut the log so that it starts after `index`, once the state beyond is durable; undefined when the configuration there is not known. */

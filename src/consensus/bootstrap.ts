@@ -20,7 +20,7 @@ export const FIRST = { index: 1, term: 1 } as const
  */
 export async function bootstrap(logStore: LogStore, stateStore: StateStore, first: FirstState): Promise<void> {
   assert(first.voters.length > 0, 'bootstrap: a group needs a voter')
-  const [log] = await Promise.all([logStore.load(), stateStore.load()])
+  const [log] = await Promise.all([logStore.load(), stateStore.load(async () => {})])
   const lastIndex = log.snapshot.index + log.entries.length
   if (lastIndex > 0) {
     throw new OperationError('conflict', `the log holds entries up to ${lastIndex} already: this member belongs to a group`, {

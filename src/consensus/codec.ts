@@ -134,7 +134,7 @@ function bodySize(message: Message): number {
     case 'vote-response':
       return 8
     case 'snapshot':
-      return snapshotMetaSize(message.snapshot) + 4 + message.snapshot.data.length
+      return snapshotMetaSize(message.snapshot)
     case 'propose':
       return 4 + message.entries.reduce((sum, entry) => sum + PROPOSAL_HEADER_BYTES + entry.data.length, 0)
     case 'timeout-now':
@@ -183,8 +183,6 @@ function writeBody(writer: ByteWriter, message: Message): void {
       return
     case 'snapshot':
       writeSnapshotMeta(writer, message.snapshot)
-      writer.u32(message.snapshot.data.length)
-      writer.bytes(message.snapshot.data)
       return
     case 'propose':
       writer.u32(message.entries.length)
@@ -235,10 +233,8 @@ function readBody(reader: ByteReader, kind: Message['kind'], flag: boolean): Bod
       }
     case 'heartbeat-response':
       return { kind, readContext: reader.u64('read context') }
-    case 'snapshot': {
-      const meta = readSnapshotMeta(reader)
-      return { kind, snapshot: { ...meta, data: reader.bytes(reader.u32('snapshot length'), 'snapshot data').slice() } }
-    }
+    case 'snapshot':
+      return { kind, snapshot: readSnapshotMeta(reader) }
     case 'propose':
       return { kind, entries: readProposals(reader) }
     case 'read-index':

@@ -1,7 +1,7 @@
 // A follower's receiving side: appends, heartbeats and snapshots of the leader of its term (section 5.3, 7).
 import { type Core, send } from './core.ts'
 import { members } from './config-change.ts'
-import { type Message, type NodeId, type Snapshot } from './types.ts'
+import { type Message, type NodeId, type SnapshotMeta } from './types.ts'
 
 /** Any word of the leader puts the next election off. */
 export function heardFromLeader(core: Core, leader: NodeId): void {
@@ -47,7 +47,7 @@ export function handleSnapshot(core: Core, message: Extract<Message, { kind: 'sn
 }
 
 /** True if the snapshot took the place of log and configuration. The state follows when the driver applies it. */
-function restore(core: Core, snapshot: Snapshot): boolean {
+function restore(core: Core, snapshot: SnapshotMeta): boolean {
   if (snapshot.index <= core.log.committed) return false
   if (!members(snapshot.conf).includes(core.id)) return false
   if (core.log.matchTerm(snapshot.index, snapshot.term)) {

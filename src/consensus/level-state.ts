@@ -1,28 +1,49 @@
 // The applied state on LevelDB, in a directory of its own: values, and the Raft index they stand at, in one batch.
-import { crc32 } from 'node:zlib'
 import { assert } from '../base/assert.ts'
-import { ByteReader, ByteWriter } from './bytes.ts'
-import { type DbOperation, openDb, seal, SEAL_BYTES, type StoreDb, unseal, WRITE_BUFFER_BYTES } from './level-db.ts'
-import { readFlag, readSnapshotMeta, snapshotMetaSize, writeSnapshotMeta } from './records.ts'
-import { type LoadedState, type SnapshotMeta, type StateChange, type StateStore, type StoredState } from './types.ts'
+import { type DbOperation, openDb, type StoreDb, unseal } from './level-db.ts'
+import { readPages } from './level-pages.ts'
+import { LevelStaging } from './level-staging.ts'
+import {
+  decodeMeta,
+  decodeOffer,
+  encodeMeta,
+  encodeOffer,
+  FIRST_SLOT,
+  META_KEY,
+  otherSlot,
+  type Slot,
+  slotKey,
+  slotRange,
+  STAGED_KEY,
+} from './level-state-records.ts'
+import { LevelTables } from './level-tables.ts'
+import { sameDigest, StateTally } from './state-tally.ts'
+import { Turns } from './turns.ts'
+import {
+  type LoadedState,
+  type SnapshotMeta,
+  type SnapshotOffer,
+  type StateChange,
+  type StateStaging,
+  type StateStore,
+  type StateView,
+  type StoredState,
+  type TakePairs,
+} from './types.ts'
 
-// Keys: 'm' the meta record, 'v' + key (UTF-8) a value.
-const META_KEY = Uint8Array.of(0x6d)
-const VALUE_PREFIX = 0x76
-const LOAD_PAGE = 1000
-/** What one operation takes in LevelDB's memory beside key and value, generously. */
-const OPERATION_BYTES = 128
+const LOAD_PAGE_BYTES = 64 * 1024
+/** Keys deleted in one batch when a slot is cleared: a write of the state never waits for more. */
+const CLEAR_AT_ONCE = 1000
 
-const EMPTY: LoadedState = {
-  meta: { index: 0, term: 0, conf: { voters: [], outgoing: [], learners: [], learnersNext: [], autoLeave: false } },
-  values: new Map(),
-  replaced: false,
-}
+const NOTHING: SnapshotMeta = { index: 0, term: 0, conf: { voters: [], outgoing: [], learners: [], learnersNext: [], autoLeave: false } }
 
 /**
  * Opens or creates the state in `directory`; call `load` first. The meta record holds the sum of the CRC32 of every key and value, so that a
  * batch that LevelDB lost from the middle (see level-log.ts) is found at load as `damaged`. Losing the last batches is harmless: the state is
  * an earlier one, and the log applies the rest again.
+ *
+ * Values live in one of two slots, which the meta record names. A received state grows in the other one, and counts from the batch on that
+ * changes the record; whatever a crash leaves, the record tells which slot is whole.
  */
 export async function openLevelState(directory: string): Promise<StateStore> {
   return new LevelState(await openDb(directory, 'state'))
@@ -30,144 +51,181 @@ export async function openLevelState(directory: string): Promise<StateStore> {
 
 class LevelState implements StateStore {
   readonly #db: StoreDb
-  /** CRC32 of each pair. The sum of all, modulo 2^32, stands in the meta record. */
-  readonly #sums = new Map<string, number>()
-  #sum = 0
+  readonly #tables: LevelTables
+  /** Batches, and whatever must see meta, slot and tally as they are on disk. */
+  readonly #turns = new Turns()
+  #meta = NOTHING
+  #slot: Slot = FIRST_SLOT
+  #tally = new StateTally()
   #loaded = false
-  /** Estimated size of LevelDB's current log file, all of it maybe not synced. */
-  #bufferedBytes = 0
+  /** What the other slot holds of a state that a former life, or a broken stream, left half received. */
+  #left: SnapshotOffer | undefined
+  #staging: LevelStaging | undefined
+  #clearing: Promise<void> = Promise.resolve()
+  #closing = false
 
   constructor(db: StoreDb) {
     this.#db = db
+    this.#tables = new LevelTables(db)
   }
 
-  async load(): Promise<LoadedState> {
-    const values = await this.#readValues()
-    const record = await this.#db.run('reading the state', (level) => level.get(META_KEY))
-    this.#loaded = true
-    if (record === undefined) {
-      if (values.size > 0) throw this.#db.damaged(`${values.size} values without a meta record`)
-      return EMPTY
+  async load(take: TakePairs): Promise<LoadedState> {
+    const record = await this.#readRecord(META_KEY, 'meta record', decodeMeta)
+    if (record !== undefined) this.#slot = record.slot
+    for await (const page of readPages(this.#db, { slot: this.#slot, bytes: LOAD_PAGE_BYTES })) {
+      for (const { key, bytes, value } of page) this.#tally.set(key, bytes, value)
+      await take(page)
     }
-    const body = unseal(record)
-    if (body === undefined) throw this.#db.damaged('the checksum of the meta record is wrong')
-    const { meta, replaced, count, sum } = this.#db.decode(() => decodeMeta(body))
-    if (count !== values.size) throw this.#db.damaged(`${values.size} values, its meta record says ${count}`)
-    if (sum !== this.#sum) throw this.#db.damaged(`the checksum over all ${count} values is wrong`)
-    return { meta, values, replaced }
+    const { count, sum } = this.#tally.digest
+    if (record === undefined && count > 0) throw this.#db.damaged(`${count} values without a meta record`)
+    if (record !== undefined) {
+      if (count !== record.count) throw this.#db.damaged(`${count} values, its meta record says ${record.count}`)
+      if (sum !== record.sum) throw this.#db.damaged(`the checksum over all ${count} values is wrong`)
+      this.#meta = record.meta
+    }
+    const left = await this.#readRecord(STAGED_KEY, 'record of a staged state', decodeOffer)
+    // One that the state has overtaken is of no use to anybody.
+    if (left !== undefined && left.meta.index > this.#meta.index) this.#left = left
+    else this.#clearLater(otherSlot(this.#slot))
+    this.#loaded = true
+    return { meta: this.#meta, replaced: record?.replaced ?? false }
   }
 
   async write(meta: SnapshotMeta, changes: readonly StateChange[], options: { readonly sync: boolean }): Promise<void> {
     assert(this.#loaded, 'state: written before it was loaded')
-    const operations = changes.map((change) => this.#operation(change))
-    await this.#commit(meta, operations, { replaced: false, sync: options.sync })
+    await this.#turns.run(() => this.#commit(meta, changes, { replaced: false, sync: options.sync }))
   }
 
   async replace(state: StoredState): Promise<void> {
     assert(this.#loaded, 'state: replaced before it was loaded')
-    const operations: DbOperation[] = []
-    for (const key of this.#sums.keys()) if (!state.values.has(key)) operations.push(this.#operation({ key, value: undefined }))
-    for (const [key, value] of state.values) operations.push(this.#operation({ key, value }))
-    await this.#commit(state.meta, operations, { replaced: true, sync: true })
-  }
-
-  async close(): Promise<void> {
-    await this.#db.close()
-  }
-
-  /**
-   * A synced LevelDB write syncs the current log file only: an earlier file may still lose its end in a power cut, which would leave a hole.
-   * So a flush moves all memory into a synced table instead, and comes before LevelDB starts a new file by itself.
-   */
-  async #commit(
-    meta: SnapshotMeta,
-    operations: DbOperation[],
-    options: { readonly replaced: boolean; readonly sync: boolean },
-  ): Promise<void> {
-    operations.push({ type: 'put', key: META_KEY, value: this.#encodeMeta(meta, options.replaced) })
-    for (const operation of operations) {
-      this.#bufferedBytes += OPERATION_BYTES + operation.key.length + (operation.type === 'put' ? operation.value.length : 0)
-    }
-    const flush = options.sync || this.#bufferedBytes > WRITE_BUFFER_BYTES / 2
-    await this.#db.run('writing the state', (level) => level.batch(operations, { sync: flush }))
-    if (!flush) return
-    await this.#db.run('flushing the state', flushMemory)
-    this.#bufferedBytes = 0
-  }
-
-  #operation(change: StateChange): DbOperation {
-    const key = valueKey(change.key)
-    this.#sum = (this.#sum - (this.#sums.get(change.key) ?? 0)) >>> 0
-    if (change.value === undefined) {
-      this.#sums.delete(change.key)
-      return { type: 'del', key }
-    }
-    this.#count(change.key, key, change.value)
-    return { type: 'put', key, value: change.value }
-  }
-
-  #count(name: string, key: Uint8Array, value: Uint8Array): void {
-    const sum = crc32(value, crc32(key))
-    this.#sums.set(name, sum)
-    this.#sum = (this.#sum + sum) >>> 0
-  }
-
-  async #readValues(): Promise<Map<string, Uint8Array>> {
-    const pairs = await this.#db.run('reading the state', async (level) => {
-      const found: [Uint8Array, Uint8Array][] = []
-      const iterator = level.iterator({ gte: Uint8Array.of(VALUE_PREFIX), lt: Uint8Array.of(VALUE_PREFIX + 1) })
-      try {
-        for (let page = await iterator.nextv(LOAD_PAGE); page.length > 0; page = await iterator.nextv(LOAD_PAGE)) found.push(...page)
-      } finally {
-        await iterator.close()
-      }
-      return found
+    await this.#turns.run(async () => {
+      const gone = [...this.#tally.keys()].filter((key) => !state.values.has(key)).map((key) => ({ key, value: undefined }))
+      const values = [...state.values].map(([key, value]) => ({ key, value }))
+      await this.#commit(state.meta, [...gone, ...values], { replaced: true, sync: true })
     })
-    const decoder = new TextDecoder()
-    return new Map(
-      pairs.map(([key, value]) => {
-        const name = decoder.decode(key.subarray(1))
-        this.#count(name, key, value)
-        return [name, value]
+  }
+
+  async view(): Promise<StateView> {
+    assert(this.#loaded, 'state: looked at before it was loaded')
+    // In a turn of its own, so that LevelDB's snapshot is of just this meta, slot and tally.
+    return this.#turns.run(() =>
+      this.#db.run('looking at the state', async (level) => {
+        const snapshot = level.snapshot()
+        const slot = this.#slot
+        return {
+          meta: this.#meta,
+          digest: this.#tally.digest,
+          pages: (options) => readPages(this.#db, { ...options, slot, snapshot }),
+          close: () => snapshot.close(),
+        }
       }),
     )
   }
 
-  #encodeMeta(meta: SnapshotMeta, replaced: boolean): Uint8Array {
-    const writer = new ByteWriter(snapshotMetaSize(meta) + 1 + 4 + 4 + SEAL_BYTES)
-    writeSnapshotMeta(writer, meta)
-    writer.u8(replaced ? 1 : 0)
-    writer.u32(this.#sums.size)
-    writer.u32(this.#sum)
-    writer.u32(0)
-    return seal(writer.finish())
+  async stage(offer: SnapshotOffer): Promise<StateStaging> {
+    assert(this.#loaded, 'state: staged before it was loaded')
+    await this.#clearing
+    const left = this.#staging?.offer ?? this.#left
+    const staging = this.#newStaging(offer)
+    this.#staging = staging
+    if (left !== undefined && left.id === offer.id && left.meta.index === offer.meta.index && sameDigest(left.digest, offer.digest)) {
+      await staging.resume()
+      return staging
+    }
+    await this.#clear(otherSlot(this.#slot))
+    const record: DbOperation = { type: 'put', key: STAGED_KEY, value: encodeOffer(offer) }
+    await this.#turns.run(() => this.#tables.write('staging a received state', [record], { sync: false }))
+    return staging
   }
-}
 
-function valueKey(key: string): Uint8Array {
-  const text = new TextEncoder().encode(key)
-  const bytes = new Uint8Array(text.length + 1)
-  bytes[0] = VALUE_PREFIX
-  bytes.set(text, 1)
-  return bytes
-}
+  async close(): Promise<void> {
+    this.#closing = true
+    await this.#clearing
+    await this.#db.close()
+  }
 
-function decodeMeta(body: Uint8Array): { meta: SnapshotMeta; replaced: boolean; count: number; sum: number } {
-  const reader = new ByteReader(body, 'meta record of the state')
-  const meta = readSnapshotMeta(reader)
-  const replaced = readFlag(reader, 'replaced')
-  const count = reader.u32('count')
-  const sum = reader.u32('sum')
-  reader.end()
-  return { meta, replaced, count, sum }
-}
+  #newStaging(offer: SnapshotOffer): LevelStaging {
+    const slot = otherSlot(this.#slot)
+    return new LevelStaging({
+      db: this.#db,
+      tables: this.#tables,
+      turns: this.#turns,
+      slot,
+      offer,
+      isCurrent: (staging) => staging === this.#staging,
+      install: (tally) => this.#turns.run(() => this.#install(offer, tally)),
+      discard: async () => {
+        this.#staging = undefined
+        this.#left = undefined
+        this.#clearLater(slot)
+      },
+    })
+  }
 
-/** On Node, `Level` is ClassicLevel, whose compactRange begins by writing all of LevelDB's memory into a synced table; its types leave it out. */
-async function flushMemory(db: object): Promise<void> {
-  assert(canCompact(db), 'level: compactRange is missing')
-  await db.compactRange(META_KEY, META_KEY)
-}
+  /** One batch, so that after a crash either the old state counts or the new one. */
+  async #install({ meta }: SnapshotOffer, tally: StateTally): Promise<void> {
+    const slot = otherSlot(this.#slot)
+    const { count, sum } = tally.digest
+    const operations: DbOperation[] = [
+      { type: 'put', key: META_KEY, value: encodeMeta({ meta, slot, replaced: true, count, sum }) },
+      { type: 'del', key: STAGED_KEY },
+    ]
+    await this.#tables.write('installing a received state', operations, { sync: true })
+    const old = this.#slot
+    this.#meta = meta
+    this.#slot = slot
+    this.#tally = tally
+    this.#staging = undefined
+    this.#left = undefined
+    this.#clearLater(old)
+  }
 
-function canCompact(db: object): db is { compactRange(start: Uint8Array, end: Uint8Array): Promise<void> } {
-  return 'compactRange' in db && typeof db.compactRange === 'function'
+  async #commit(
+    meta: SnapshotMeta,
+    changes: readonly StateChange[],
+    options: { readonly replaced: boolean; readonly sync: boolean },
+  ): Promise<void> {
+    const encoder = new TextEncoder()
+    const slot = this.#slot
+    const operations = changes.map(({ key, value }): DbOperation => {
+      const bytes = encoder.encode(key)
+      if (value === undefined) this.#tally.delete(key)
+      else this.#tally.set(key, bytes, value)
+      return value === undefined ? { type: 'del', key: slotKey(slot, bytes) } : { type: 'put', key: slotKey(slot, bytes), value }
+    })
+    const { count, sum } = this.#tally.digest
+    operations.push({ type: 'put', key: META_KEY, value: encodeMeta({ meta, slot, replaced: options.replaced, count, sum }) })
+    await this.#tables.write('writing the state', operations, { sync: options.sync })
+    this.#meta = meta
+  }
+
+  /** In the background. If it fails, so does the next write: the store stays failed. */
+  #clearLater(slot: Slot): void {
+    this.#clearing = this.#clearing.then(() => this.#clear(slot)).catch(() => {})
+  }
+
+  /** Piece by piece, through the same batches as everything else: they count for what a power cut may take. */
+  async #clear(slot: Slot): Promise<void> {
+    const forget: DbOperation[] = [{ type: 'del', key: STAGED_KEY }]
+    await this.#turns.run(() => this.#tables.write('clearing an old state', forget, { sync: false }))
+    const iterator = await this.#db.run('clearing an old state', async (level) => level.keys(slotRange(slot)))
+    try {
+      while (!this.#closing) {
+        const keys = await this.#db.run('clearing an old state', () => iterator.nextv(CLEAR_AT_ONCE))
+        if (keys.length === 0) return
+        const operations = keys.map((key): DbOperation => ({ type: 'del', key }))
+        await this.#turns.run(() => this.#tables.write('clearing an old state', operations, { sync: false }))
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  async #readRecord<T>(key: Uint8Array, what: string, decode: (body: Uint8Array) => T): Promise<T | undefined> {
+    const sealed = await this.#db.run('reading the state', (level) => level.get(key))
+    if (sealed === undefined) return undefined
+    const body = unseal(sealed)
+    if (body === undefined) throw this.#db.damaged(`the checksum of the ${what} is wrong`)
+    return this.#db.decode(() => decode(body))
+  }
 }

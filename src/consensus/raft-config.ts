@@ -1,6 +1,6 @@
 // What a member's core is told once, with the product's defaults and the reasons for them.
 import { assert } from '../base/assert.ts'
-import { type ConfState, type NodeId, type Snapshot } from './types.ts'
+import { type ConfState, type NodeId, type SnapshotMeta } from './types.ts'
 
 export interface RaftConfig {
   readonly id: NodeId
@@ -13,8 +13,11 @@ export interface RaftConfig {
   readonly applied?: number
   /** The configuration as of `applied`; that of the log's snapshot when absent. */
   readonly conf?: ConfState
-  /** The newest snapshot there is, for a follower that needs entries already compacted away; undefined: not now, asked again later. */
-  readonly snapshot: () => Snapshot | undefined
+  /**
+   * For a follower that needs entries already compacted away: the point of a snapshot that can be sent to it; undefined: not now, asked again
+   * with its next answer. Whatever is offered is sent with the next Ready, and how that ended is owed as `reportSnapshot`.
+   */
+  readonly snapshot: (to: NodeId) => SnapshotMeta | undefined
   readonly preVote: boolean
   readonly checkQuorum: boolean
   readonly stepDownOnRemoval: boolean

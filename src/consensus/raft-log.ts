@@ -1,7 +1,7 @@
 // The log as the core sees it: the whole un-compacted tail in memory, so that every question is answered at once.
 import { assert } from '../base/assert.ts'
 import { OperationError } from '../base/errors.ts'
-import { type Entry, type Snapshot, type StoredLog } from './types.ts'
+import { type Entry, type SnapshotMeta, type StoredLog } from './types.ts'
 
 /** An entry's share of a message or batch beside its data: index, term, kind, length. */
 const ENTRY_HEAD_BYTES = 24
@@ -15,7 +15,7 @@ export class RaftLog {
   #snapshotTerm: number
   #entries: Entry[]
   #handedOut: number
-  #pendingSnapshot: Snapshot | undefined
+  #pendingSnapshot: SnapshotMeta | undefined
   #committed: number
   #applying: number
   #applied: number
@@ -57,7 +57,7 @@ export class RaftLog {
   }
 
   /** A received snapshot that is not yet saved and applied. */
-  get pendingSnapshot(): Snapshot | undefined {
+  get pendingSnapshot(): SnapshotMeta | undefined {
     return this.#pendingSnapshot
   }
 
@@ -173,7 +173,7 @@ export class RaftLog {
   }
 
   /** A leader's snapshot replaces everything. */
-  restore(snapshot: Snapshot): void {
+  restore(snapshot: SnapshotMeta): void {
     this.#snapshotIndex = snapshot.index
     this.#snapshotTerm = snapshot.term
     this.#entries = []
@@ -183,7 +183,7 @@ export class RaftLog {
   }
 
   /** The snapshot is saved and applied, unless a newer one took its place meanwhile. */
-  snapshotApplied(snapshot: Snapshot): void {
+  snapshotApplied(snapshot: SnapshotMeta): void {
     if (this.#pendingSnapshot === snapshot) this.#pendingSnapshot = undefined
     this.appliedTo(Math.max(snapshot.index, this.#applied))
   }

@@ -36,6 +36,12 @@ export interface ReplicaLimits {
   readonly compactAbove: number
   /** ... to this many. */
   readonly keepEntries: number
+  /** For a follower that gets a snapshot the log is kept from there on, but never more than this many entries. */
+  readonly pinnedEntries: number
+  /** A chunk of a snapshot ends with the pair that makes it this long. */
+  readonly snapshotChunkBytes: number
+  /** Snapshots on their way, or held for a follower whose stream broke. */
+  readonly snapshotsAtATime: number
 }
 
 export const LIMITS: ReplicaLimits = {
@@ -49,9 +55,13 @@ export const LIMITS: ReplicaLimits = {
   // A member that was away for a while catches up from the log; beyond the tail a snapshot is shorter than the log.
   compactAbove: 20_000,
   keepEntries: 10_000,
+  // 20 s at 10,000 writes a second, 100 MB of memory at 256 bytes each: a follower that is slower than that is not to be helped.
+  pinnedEntries: 200_000,
+  // What a heartbeat may have to wait behind on a link of 1 Gbit/s: 2 ms.
+  snapshotChunkBytes: 256 * 1024,
+  // Each reads the whole state and holds files of LevelDB on disk; more at a time are slower for each.
+  snapshotsAtATime: 2,
 }
 
 /** An unanswered read is asked again after so many ticks (250 ms): well above a round trip, well below any caller's patience. */
 export const READ_RETRY_TICKS = 5
-/** A follower that has not answered a snapshot after so many ticks (10 s) is probed again: enough for 100 MB at 100 Mbit/s. */
-export const SNAPSHOT_ANSWER_TICKS = 200

@@ -8,8 +8,11 @@ import { type Proposed, type ProposeOptions } from './proposals.ts'
 import { DEFAULTS, type RaftConfig } from './raft-config.ts'
 import { Raft } from './raft.ts'
 import { recover, type Recovered } from './recovery.ts'
-import { LIMITS, READ_RETRY_TICKS, type ReplicaLimits, type ReplicaOptions, SNAPSHOT_ANSWER_TICKS } from './replica-options.ts'
+import { LIMITS, READ_RETRY_TICKS, type ReplicaLimits, type ReplicaOptions } from './replica-options.ts'
 import { Requests } from './requests.ts'
+import { type SnapshotMessage } from './snapshot-frames.ts'
+import { Snapshots } from './snapshots.ts'
+import { feed } from './state-feed.ts'
 import { campaignDelayMs } from './succession.ts'
 import { startTicker, type Ticker } from './ticker.ts'
 import {
@@ -20,7 +23,8 @@ import {
   type NodeId,
   type Ready,
   type ReplicaStatus as CoreStatus,
-  type StoredState,
+  type SnapshotMeta,
+  type SnapshotStream,
 } from './types.ts'
 
 export interface ReplicaStatus extends CoreStatus {
@@ -41,6 +45,8 @@ export interface Replica {
   /** Resolves once everything committed when the call began is applied here. Rejects with `no-quorum` (no leader known) or `timeout`. */
   readIndex(options: { readonly signal: AbortSignal }): Promise<number>
   receive(message: Message): void
+  /** Takes a stream that member `from` opened to this one. */
+  receiveSnapshot(stream: SnapshotStream, from: NodeId): void
   /** The connection to `id` closed. If it leads, this member forgets it and stands for election, a little later. */
   connectionLost(id: NodeId): void
   transferLeadership(target: NodeId): void
@@ -53,15 +59,16 @@ export interface Replica {
 
 /** Loads both stores, mends what a crash left between them, and starts. Throws `failed` with data.kind `damaged` for anything that cannot be mended. */
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
-  const [log, state] = await Promise.all([options.logStore.load(), options.stateStore.load()])
+  const loader = options.machine.restore()
+  const [log, state] = await Promise.all([options.logStore.load(), options.stateStore.load(feed(options.clock, loader))])
   const recovered = recover(log, state)
   const { restart } = recovered
   if (restart !== undefined) {
     options.log.warn({ index: restart.index }, 'a received snapshot had not reached the log: the log starts after it now')
     await options.logStore.write({ entries: [], hardState: recovered.log.hardState, snapshot: restart, sync: true })
   }
-  options.machine.load(state)
-  const replica = new Driver(options, recovered, state)
+  loader.finish(state.meta)
+  const replica = new Driver(options, recovered, state.meta)
   replica.start()
   return replica
 }
@@ -70,6 +77,8 @@ type Command =
   | { readonly kind: 'lost'; readonly node: NodeId }
   | { readonly kind: 'campaign'; readonly term: number }
   | { readonly kind: 'transfer'; readonly target: NodeId }
+  | { readonly kind: 'snapshot-received'; readonly message: SnapshotMessage }
+  | { readonly kind: 'snapshot-sent'; readonly node: NodeId; readonly ok: boolean }
 
 class Driver implements Replica {
   readonly #options: ReplicaOptions
@@ -80,8 +89,7 @@ class Driver implements Replica {
   readonly #inbox: Inbox
   readonly #statusChanged = emitter<ReplicaStatus>()
   readonly #appliedMore = emitter<number>()
-  /** Followers that were sent a snapshot, and the ticks left for their answer. */
-  readonly #snapshotsSent = new Map<NodeId, number>()
+  readonly #snapshots: Snapshots
   /** A commit index that is not on disk: a hint that travels with the next group. */
   #unsavedHint: HardState | undefined
   #commands: Command[] = []
@@ -97,7 +105,7 @@ class Driver implements Replica {
   #end: 'stopped' | 'failed' | undefined
   #lastStatus: ReplicaStatus
 
-  constructor(options: ReplicaOptions, recovered: Recovered, state: StoredState) {
+  constructor(options: ReplicaOptions, recovered: Recovered, applied: SnapshotMeta) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#inbox = new Inbox({ messages: this.#limits.inboxMessages, bulky: this.#limits.inboxBulky })
@@ -113,9 +121,19 @@ class Driver implements Replica {
       machine: options.machine,
       stateStore: options.stateStore,
       log: recovered.log,
-      applied: state.meta,
+      applied,
       applyConfChange: (change) => this.#raft.applyConfChange(change),
       onEntry: (entry, result) => this.#requests.entryApplied(entry, result),
+      onError: (error) => this.#fail(error),
+    })
+    this.#snapshots = new Snapshots({
+      replica: options,
+      limits: this.#limits,
+      applied: () => this.#applier.meta,
+      view: () => this.#applier.view(),
+      status: () => this.#raft.status(),
+      step: (message) => this.#command({ kind: 'snapshot-received', message }),
+      report: (node, ok) => this.#command({ kind: 'snapshot-sent', node, ok }),
       onError: (error) => this.#fail(error),
     })
     const config: RaftConfig = {
@@ -123,9 +141,9 @@ class Driver implements Replica {
       ...options.raft,
       id: options.id,
       random: () => options.random.float(),
-      applied: state.meta.index,
-      conf: state.meta.conf,
-      snapshot: () => this.#applier.snapshot(),
+      applied: applied.index,
+      conf: applied.conf,
+      snapshot: (to) => this.#snapshots.offer(to),
     }
     this.#raft = new Raft(config, recovered.log)
     this.#lastStatus = this.status()
@@ -165,7 +183,12 @@ class Driver implements Replica {
   }
 
   receive(message: Message): void {
-    if (this.#end === undefined && this.#inbox.push(message)) this.#schedule()
+    // A snapshot without its state is nothing to the core.
+    if (this.#end === undefined && message.kind !== 'snapshot' && this.#inbox.push(message)) this.#schedule()
+  }
+
+  receiveSnapshot(stream: SnapshotStream, from: NodeId): void {
+    this.#snapshots.receive(stream, from)
   }
 
   connectionLost(id: NodeId): void {
@@ -190,8 +213,9 @@ class Driver implements Replica {
   }
 
   #command(command: Command): void {
-    // Commands that pile up say the same again and again, as connections that close in a loop.
-    if (this.#end !== undefined || this.#commands.length >= this.#limits.inboxMessages) return
+    // Commands that pile up say the same again and again, as connections that close in a loop. Those about snapshots are few and all count.
+    const mayBeDropped = command.kind === 'lost' || command.kind === 'campaign' || command.kind === 'transfer'
+    if (this.#end !== undefined || (mayBeDropped && this.#commands.length >= this.#limits.inboxMessages)) return
     this.#commands.push(command)
     this.#schedule()
   }
@@ -214,7 +238,10 @@ class Driver implements Replica {
       for (;;) {
         this.#takeInput()
         this.#announce()
-        if (!this.#raft.hasReady()) return
+        if (!this.#raft.hasReady()) {
+          this.#snapshots.answered(false)
+          return
+        }
         await this.#process(this.#raft.ready())
         if (this.#end !== undefined) return
         this.#raft.advance()
@@ -250,12 +277,17 @@ class Driver implements Replica {
       case 'transfer':
         this.#raft.transferLeadership(command.target)
         return
+      case 'snapshot-received':
+        this.#raft.step(command.message)
+        return
+      case 'snapshot-sent':
+        this.#raft.reportSnapshot(command.node, command.ok)
+        return
     }
   }
 
   #lost(node: NodeId): void {
     this.#raft.reportUnreachable(node)
-    if (this.#snapshotsSent.delete(node)) this.#raft.reportSnapshot(node, false)
     const { role, leader, term } = this.#raft.status()
     if (node !== leader || role === 'leader') return
     this.#raft.forgetLeader()
@@ -270,10 +302,7 @@ class Driver implements Replica {
     this.#raft.tick()
     this.#readTicks += 1
     if (this.#readTicks >= READ_RETRY_TICKS) this.#retryReads()
-    for (const [node, ticks] of this.#snapshotsSent) {
-      if (ticks > 1) this.#snapshotsSent.set(node, ticks - 1)
-      else if (this.#snapshotsSent.delete(node)) this.#raft.reportSnapshot(node, false)
-    }
+    this.#snapshots.tick()
     const droppedMessages = this.#inbox.takeDropped()
     if (droppedMessages > 0) this.#options.log.warn({ droppedMessages }, 'Raft messages were dropped: more came than could be taken')
   }
@@ -290,11 +319,12 @@ class Driver implements Replica {
     if (snapshot !== undefined) {
       // The state first: with the log first, a crash in between would leave a state whose next entries are gone. recovery.ts mends this order.
       await this.#compaction
-      await this.#applier.restore(snapshot)
+      await this.#applier.install(this.#snapshots.prepared(snapshot))
       this.#requests.skippedTo(snapshot.index, snapshot.term)
     }
     await this.#save(ready)
     if (this.#end !== undefined) return
+    this.#snapshots.answered(snapshot !== undefined)
     this.#send(ready.messagesAfterSync)
     this.#applier.apply(ready.committed)
     const applied = this.#applier.meta.index
@@ -303,9 +333,8 @@ class Driver implements Replica {
   }
 
   #send(messages: readonly Message[]): void {
-    if (messages.length === 0) return
-    for (const message of messages) if (message.kind === 'snapshot') this.#snapshotsSent.set(message.to, SNAPSHOT_ANSWER_TICKS)
-    this.#options.transport.send(messages)
+    const others = this.#snapshots.send(messages)
+    if (others.length > 0) this.#options.transport.send(others)
   }
 
   async #save(ready: Ready): Promise<void> {
@@ -316,14 +345,18 @@ class Driver implements Replica {
       return
     }
     this.#unsavedHint = undefined
-    const meta = snapshot && { index: snapshot.index, term: snapshot.term, conf: snapshot.conf }
-    await this.#options.logStore.write({ entries, hardState, snapshot: meta, sync: mustSync })
+    await this.#options.logStore.write({ entries, hardState, snapshot, sync: mustSync })
   }
 
   #compactLongLog(): void {
+    const { compactAbove, keepEntries } = this.#limits
     const { index } = this.#applier.meta
-    if (this.#compaction !== undefined || index - this.#raft.status().firstIndex + 1 <= this.#limits.compactAbove) return
-    this.#compaction = this.#compact(index - this.#limits.keepEntries)
+    const { firstIndex } = this.#raft.status()
+    if (this.#compaction !== undefined || index - firstIndex + 1 <= compactAbove) return
+    const cut = this.#snapshots.cutIndex(index - keepEntries)
+    // A pin that moves on slowly must not make a cut of every few entries.
+    if (cut - firstIndex + 1 <= compactAbove - keepEntries) return
+    this.#compaction = this.#compact(cut)
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#compaction = undefined
@@ -367,12 +400,14 @@ class Driver implements Replica {
     this.#ticker?.stop()
     this.#campaign?.cancel()
     this.#requests.close(`the member has ${end}`, cause)
+    this.#snapshots.end()
   }
 
   async #stop(): Promise<void> {
     this.#finish('stopped')
     await this.#driving
     await this.#compaction
+    await this.#snapshots.stop()
     await this.#applier.flush()
     const hint = this.#unsavedHint
     if (hint !== undefined && this.#end === 'stopped') {

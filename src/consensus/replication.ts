@@ -102,7 +102,7 @@ export function sendAllAppends(core: Core, to: NodeId): void {
 
 function maybeSendSnapshot(core: Core, to: NodeId, progress: Progress): boolean {
   if (!progress.recentActive) return false
-  const snapshot = core.log.pendingSnapshot ?? core.config.snapshot()
+  const snapshot = core.config.snapshot(to)
   if (snapshot === undefined) return false
   assert(snapshot.index >= core.log.firstIndex - 1, `raft: the snapshot at ${snapshot.index} leaves a gap to ${core.log.firstIndex}`)
   progress.becomeSnapshot(snapshot.index)

@@ -1,6 +1,6 @@
 // Writes the applied state behind the log: one batch at a time, changes that pile up meanwhile become one batch.
 import { type Clock, type Timer } from '../base/clock.ts'
-import { type SnapshotMeta, type StateChange, type StateStore, type StoredState } from './types.ts'
+import { type SnapshotMeta, type StateChange, type StateStaging, type StateStore } from './types.ts'
 
 /**
  * How long applied changes wait for company. A crash makes the log apply at most so much again; without it, every lone proposal costs a second
@@ -57,12 +57,12 @@ export class StateWriter {
     })
   }
 
-  /** Replaces the whole state, durably. */
-  async replace(state: StoredState): Promise<void> {
+  /** Puts a staged state in the place of the present one, durably. */
+  async install(meta: SnapshotMeta, staging: Pick<StateStaging, 'install'>): Promise<void> {
     await this.flush()
     if (this.#failure !== undefined) throw this.#failure.error
-    await this.#options.store.replace(state)
-    this.#meta = state.meta
+    await staging.install()
+    this.#meta = meta
   }
 
   /** Resolves when nothing waits and nothing is under way, after a failure too. */

@@ -51,10 +51,6 @@ export interface SnapshotMeta {
   readonly conf: ConfState
 }
 
-export interface Snapshot extends SnapshotMeta {
-  readonly data: Uint8Array
-}
-
 interface Envelope {
   readonly from: NodeId
   readonly to: NodeId
@@ -100,7 +96,8 @@ export type Message = Envelope &
         readonly holdings: readonly Holding[]
       }
     | { readonly kind: 'heartbeat-response'; readonly readContext: number }
-    | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+    /** The state itself travels on a stream of its own (snapshot-sender.ts); the core only learns of its point. */
+    | { readonly kind: 'snapshot'; readonly snapshot: SnapshotMeta }
     | { readonly kind: 'propose'; readonly entries: readonly Pick<Entry, 'kind' | 'data'>[] }
     | { readonly kind: 'read-index'; readonly requestId: number }
     | { readonly kind: 'read-index-response'; readonly requestId: number; readonly index: number }
@@ -124,7 +121,7 @@ export interface ReadState {
 export interface Ready {
   readonly hardState: HardState | undefined
   readonly entries: readonly Entry[]
-  readonly snapshot: Snapshot | undefined
+  readonly snapshot: SnapshotMeta | undefined
   readonly messages: readonly Message[]
   readonly messagesAfterSync: readonly Message[]
   readonly committed: readonly Entry[]
@@ -169,23 +166,79 @@ export interface StateChange {
   readonly value: Uint8Array | undefined
 }
 
+export interface StatePair {
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+/** Takes one page of pairs; the giver waits until it is done with them, so it may yield in between. */
+export type TakePairs = (pairs: readonly StatePair[]) => Promise<void>
+
 export interface StoredState {
   readonly meta: SnapshotMeta
   readonly values: ReadonlyMap<string, Uint8Array>
 }
 
-export interface LoadedState extends StoredState {
-  /** Nothing was written since the last `replace`: the log may not know of it yet (a crash between the two), which is mended at start. */
+/** Where the loaded state stands. */
+export interface LoadedState {
+  readonly meta: SnapshotMeta
+  /** Nothing was written since the last replacement: the log may not know of it yet (a crash between the two), which is mended at start. */
   readonly replaced: boolean
 }
 
-/** The applied state, in a store of its own; `meta.index` (applied) is in the same batch as what it describes. One call at a time. */
+/** What all pairs of a state add up to: the same for the same content, whatever its history. */
+export interface StateDigest {
+  readonly count: number
+  /** Of all keys (as UTF-8) and values. */
+  readonly bytes: number
+  /** The CRC32 of all pairs, added up modulo 2^32. */
+  readonly sum: number
+}
+
+/** The state as it stood at `meta`: what is written later does not show. It pins files on disk until it is closed. */
+export interface StateView {
+  readonly meta: SnapshotMeta
+  readonly digest: StateDigest
+  /** All pairs in the order of their keys' UTF-8 bytes, those behind `after` only, in pages that end once they hold `bytes` or more. */
+  pages(options: { readonly bytes: number; readonly after?: string | undefined }): AsyncIterable<readonly StatePair[]>
+  close(): Promise<void>
+}
+
+/** A state on its way here. `id` is that of one view of one leader: the same id means the same content. */
+export interface SnapshotOffer {
+  readonly id: number
+  readonly meta: SnapshotMeta
+  readonly digest: StateDigest
+}
+
+/** A state that arrives, on disk beside the live one. It survives a crash, but may lose its end in one. */
+export interface StateStaging {
+  /** How much of it is here, and its last key; undefined when nothing is. */
+  readonly bytes: number
+  readonly lastKey: string | undefined
+  /** Keys must go up. */
+  add(pairs: readonly StatePair[]): Promise<void>
+  /** Gives all that is staged, read back from disk; what it adds up to is for the caller to compare. */
+  read(take: TakePairs): Promise<StateDigest>
+  /** After a `read`: puts it in the place of the live state, durably and in one step. No write may be under way. */
+  install(): Promise<void>
+  discard(): Promise<void>
+}
+
+/**
+ * The applied state, in a store of its own; `meta.index` (applied) is in the same batch as what it describes. `write` and `replace`: one call at
+ * a time; a view may be read, and a state staged, meanwhile.
+ */
 export interface StateStore {
-  load(): Promise<LoadedState>
+  /** Comes first. Gives every pair in the order of a view; they count only once it resolves, as damage may be found at the end. */
+  load(take: TakePairs): Promise<LoadedState>
   /** With `sync`, this and everything written before is durable; without, a crash loses this or more, back to some earlier write. */
   write(meta: SnapshotMeta, changes: readonly StateChange[], options: { readonly sync: boolean }): Promise<void>
-  /** Replaces everything (a received snapshot, or a restore), in one synced batch. */
+  /** Replaces everything (the first state of a group), in one synced batch. */
   replace(state: StoredState): Promise<void>
+  view(): Promise<StateView>
+  /** Goes on with what is staged under the same id, also by a former life; whatever else is staged is thrown away. One at a time. */
+  stage(offer: SnapshotOffer): Promise<StateStaging>
   close(): Promise<void>
 }
 
@@ -196,6 +249,14 @@ export interface Applied {
   readonly changes: readonly StateChange[]
 }
 
+/** A state in the making, beside the present one; dropped when `finish` is never called. */
+export interface StateLoader {
+  /** Pairs in the order of their keys' UTF-8 bytes. Called with few at a time, so that it never holds up the event loop for long. */
+  add(pairs: readonly StatePair[]): void
+  /** All were added: the new state takes the place of the present one. */
+  finish(meta: SnapshotMeta): void
+}
+
 /**
  * The replicated state machine. All calls are synchronous and deterministic: the same entries give the same state on every member. A throw
  * is fatal for the member (an unknown command is never skipped).
@@ -203,11 +264,8 @@ export interface Applied {
 export interface StateMachine {
   /** `data` is a normal entry's data or a configuration change's context; empty data (a new leader's entry) never comes here. */
   apply(entry: { readonly index: number; readonly term: number; readonly kind: EntryKind; readonly data: Uint8Array }): Applied
-  /** From the stored values at start. */
-  load(state: StoredState): void
-  snapshot(): Uint8Array
-  /** From a received snapshot; returns the values to store. */
-  restore(snapshot: Snapshot): ReadonlyMap<string, Uint8Array>
+  /** A state from stored pairs: at start, and from a received snapshot, while entries are still applied to the present one. */
+  restore(): StateLoader
 }
 
 export interface ReplicaStatus {
@@ -240,4 +298,19 @@ export interface ReplicaStatus {
 export interface Transport {
   /** Queues for sending; drops when the link is down or full. */
   send(messages: readonly Message[]): void
+  /** A stream of its own to `to`, for one snapshot. Rejects when it cannot be had, or with the signal's reason. */
+  openSnapshot(to: NodeId, signal: AbortSignal): Promise<SnapshotStream>
+}
+
+/** A duplex of bytes in order between two members. */
+export interface SnapshotStream {
+  /** Resolves when there is room for more; rejects once the stream is gone. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Data that came before waits. */
+  onData(listener: (bytes: Uint8Array) => void): void
+  /** Null: the other end closed it in order. */
+  onClose(listener: (cause: string | null) => void): void
+  /** What was written is still sent. */
+  close(): void
+  abort(cause: string): void
 }

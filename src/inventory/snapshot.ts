@@ -1,15 +1,26 @@
-// The inventory as bytes: one value a row for the store, all rows together for a snapshot. Equal states give equal bytes.
+// The inventory as bytes: one value a row, for the store and for whoever copies it. Equal states give equal rows.
 import { assert, BugError } from '../base/assert.ts'
-import { asCount, asFields, asList, asText, parseJson } from '../base/parse.ts'
+import { asFields, parseJson } from '../base/parse.ts'
 import { type Shape } from '../base/shape.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { inOrder } from './draft.ts'
 import { eventKey, type Inventory, type Rows, type RowTable, type TableChange } from './inventory.ts'
-import { type Event } from './model.ts'
+import {
+  type Datastore,
+  type Disk,
+  type Event,
+  type Host,
+  type Job,
+  type Mesh,
+  type RequestRecord,
+  type Settings,
+  type Token,
+  type Vm,
+} from './model.ts'
 import { ROW_SHAPES } from './row-shapes.ts'
 import { compareText } from './view.ts'
 
-/** Raised with every change of a row's shape that an older program could not read. It stands in every row and every snapshot. */
+/** Raised with every change of a row's shape that an older program could not read. It stands in every row. */
 export const FORMAT_VERSION = 1
 
 /** The store's key of a row: `vms/0a1b…`. */
@@ -39,30 +50,94 @@ export function toRows(inventory: Inventory): ReadonlyMap<string, Uint8Array> {
 
 /** The state whose rows these are, in any order; `index` is the last entry that they contain. */
 export function fromRows(rows: ReadonlyMap<string, Uint8Array>, index: number): Inventory {
-  return fromChanges(
-    [...rows].map(([key, value]) => decodeRow(key, value)),
-    index,
-  )
+  const loader = new RowLoader()
+  for (const [key, value] of rows) loader.add(key, value)
+  return loader.finish(index)
 }
 
-export function encodeSnapshot(inventory: Inventory): Uint8Array {
-  return encodeJson({ v: FORMAT_VERSION, index: inventory.index, rows: allRows(inventory) })
+/**
+ * Makes a state of rows that come one by one, so that a large one need not be made in one go: with rows in the order of their keys, as a store
+ * gives them, nothing is left for the end that takes as long as the state is large.
+ */
+export class RowLoader {
+  #mesh: Mesh | null = null
+  readonly #settings: [string, Settings[string]][] = []
+  readonly #events: Event[] = []
+  readonly #requests: RequestRecord[] = []
+  readonly #hosts = new OrderedTable<Host>()
+  readonly #vms = new OrderedTable<Vm>()
+  readonly #datastores = new OrderedTable<Datastore>()
+  readonly #disks = new OrderedTable<Disk>()
+  readonly #jobs = new OrderedTable<Job>()
+  readonly #tokens = new OrderedTable<Token>()
+
+  /** Throws as `decodeRow`. */
+  add(key: string, value: Uint8Array): void {
+    const change = decodeRow(key, value)
+    // A stored row is there.
+    if (change.row === undefined) return
+    switch (change.table) {
+      case 'mesh':
+        this.#mesh = change.row
+        return
+      case 'settings':
+        this.#settings.push([change.key, change.row])
+        return
+      case 'events':
+        this.#events.push(change.row)
+        return
+      case 'requests':
+        this.#requests.push(change.row)
+        return
+      case 'hosts':
+        return this.#hosts.add(change.row)
+      case 'vms':
+        return this.#vms.add(change.row)
+      case 'datastores':
+        return this.#datastores.add(change.row)
+      case 'disks':
+        return this.#disks.add(change.row)
+      case 'jobs':
+        return this.#jobs.add(change.row)
+      case 'tokens':
+        return this.#tokens.add(change.row)
+    }
+  }
+
+  /** `index` is the last entry that the rows contain. */
+  finish(index: number): Inventory {
+    return {
+      index,
+      mesh: this.#mesh,
+      settings: Object.fromEntries(this.#settings),
+      events: this.#events.sort((a, b) => a.index - b.index || a.ordinal - b.ordinal),
+      hosts: this.#hosts.inOrder(),
+      vms: this.#vms.inOrder(),
+      datastores: this.#datastores.inOrder(),
+      disks: this.#disks.inOrder(),
+      jobs: this.#jobs.inOrder(),
+      tokens: this.#tokens.inOrder(),
+      // Their eviction goes by this order: it must be that of the log.
+      requests: new Map(this.#requests.sort((a, b) => a.index - b.index).map((row) => [row.key, row])),
+    }
+  }
 }
 
-/** Throws as `decodeRow`. */
-export function decodeSnapshot(encoded: Uint8Array): Inventory {
-  const found = asFields(decodeJson(encoded, 'snapshot'), 'snapshot')
-  assert(
-    found['v'] === FORMAT_VERSION,
-    `snapshot has format ${String(found['v'])}, this hostmesh reads ${FORMAT_VERSION}: upgrade this host`,
-  )
-  return fromChanges(
-    asList(found['rows'], 'snapshot.rows').map((pair, at) => {
-      const [key, row] = asList(pair, `snapshot.rows[${at}]`)
-      return parseRow(asText(key, `snapshot.rows[${at}][0]`), row)
-    }),
-    asCount(found['index'], 'snapshot.index'),
-  )
+/** A table that is in the order of its ids, and sorted at the end only if it was not filled so. */
+class OrderedTable<T extends { readonly id: string }> {
+  readonly #rows = new Map<T['id'], T>()
+  #last = ''
+  #isOrdered = true
+
+  add(row: T): void {
+    this.#isOrdered &&= this.#last <= row.id
+    this.#last = row.id
+    this.#rows.set(row.id, row)
+  }
+
+  inOrder(): ReadonlyMap<T['id'], T> {
+    return this.#isOrdered ? this.#rows : inOrder([...this.#rows.values()])
+  }
 }
 
 /** Key and row, sorted by key: the tables themselves are in the order of their history, which differs between members. */
@@ -76,28 +151,6 @@ function allRows(inventory: Inventory): readonly (readonly [string, Rows[RowTabl
   ]
   for (const [table, byKey] of Object.entries(tables)) for (const [key, row] of byKey) rows.push([`${table}/${key}`, row])
   return rows.sort(([a], [b]) => compareText(a, b))
-}
-
-function fromChanges(changes: readonly TableChange[], index: number): Inventory {
-  const rowsOf = <T extends RowTable>(table: T): readonly Rows[T][] => {
-    const rows: unknown = changes.filter((change) => change.table === table && change.row !== undefined).map(({ row }) => row)
-    // TableChange pairs each table with its own kind of row; the compiler cannot follow that through a generic name.
-    return rows as readonly Rows[T][]
-  }
-  return {
-    index,
-    mesh: rowsOf('mesh')[0] ?? null,
-    settings: Object.fromEntries(changes.flatMap((one) => (one.table === 'settings' && one.row !== undefined ? [[one.key, one.row]] : []))),
-    events: [...rowsOf('events')].sort((a, b) => a.index - b.index || a.ordinal - b.ordinal),
-    hosts: inOrder(rowsOf('hosts')),
-    vms: inOrder(rowsOf('vms')),
-    datastores: inOrder(rowsOf('datastores')),
-    disks: inOrder(rowsOf('disks')),
-    jobs: inOrder(rowsOf('jobs')),
-    tokens: inOrder(rowsOf('tokens')),
-    // Their eviction goes by this order: it must be that of the log.
-    requests: new Map([...rowsOf('requests')].sort((a, b) => a.index - b.index).map((row) => [row.key, row])),
-  }
 }
 
 function parseRow(path: string, row: unknown): TableChange {

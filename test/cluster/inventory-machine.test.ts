@@ -1,9 +1,10 @@
 // What one member stores, row by row, is what another one gets as a snapshot, and what both compute.
 import { describe, expect, it } from 'vitest'
 import { inventoryMachine } from '../../src/cluster/inventory-machine.ts'
-import { type ConfState, type Snapshot } from '../../src/consensus/types.ts'
+import { type ConfState } from '../../src/consensus/types.ts'
 import { encodeRecord } from '../../src/inventory/record.ts'
 import { toRows } from '../../src/inventory/snapshot.ts'
+import { restoreWhole } from '../fixture/loaded-state.ts'
 import { aMesh, aRecord, hostId, jobId, someVm, TERM, vmId } from '../fixture/inventory.ts'
 
 const conf: ConfState = { voters: [1], outgoing: [], learners: [], learnersNext: [], autoLeave: false }
@@ -12,7 +13,7 @@ function started(): { readonly machine: ReturnType<typeof inventoryMachine>; rea
   const { now } = aMesh({ hosts: 3 })
   const machine = inventoryMachine()
   const values = new Map(toRows(now))
-  machine.load({ meta: { index: now.index, term: TERM, conf }, values })
+  restoreWhole(machine, { meta: { index: now.index, term: TERM, conf }, values })
   return { machine, values, index: now.index }
 }
 
@@ -39,18 +40,22 @@ describe('the inventory as a state machine', () => {
     const first = started()
     play(first)
     const second = inventoryMachine()
-    second.load({ meta: { index: first.index, term: TERM, conf }, values: first.values })
-    expect(second.snapshot()).toEqual(first.machine.snapshot())
+    restoreWhole(second, { meta: { index: first.index, term: TERM, conf }, values: first.values })
+    expect(second.inventory()).toEqual(first.machine.inventory())
     expect([...first.values.keys()].sort()).toEqual([...toRows(first.machine.inventory()).keys()].sort())
   })
 
-  it('comes back from a snapshot, and stores exactly that', () => {
+  it('tells of a restored state as of one change, and only once it is whole', () => {
     const first = started()
+    const { machine } = started()
     play(first)
-    const other = inventoryMachine()
-    const snapshot: Snapshot = { index: first.index, term: TERM, conf, data: first.machine.snapshot() }
-    expect(new Map(other.restore(snapshot))).toEqual(new Map(first.values))
-    expect(other.snapshot()).toEqual(first.machine.snapshot())
+    const seen: number[] = []
+    machine.changes.on(({ before, after }) => seen.push(before.vms.size, after.vms.size, after.index))
+    const loader = machine.restore()
+    loader.add([...first.values].map(([key, value]) => ({ key, value })))
+    expect(machine.inventory().vms.size).toBe(0)
+    loader.finish({ index: first.index, term: TERM, conf })
+    expect(seen).toEqual([0, 1, first.index])
   })
 
   it('tells of every change, with the state before and after it', () => {

@@ -10,6 +10,7 @@ import { type AdminCommand, type Command, type HostCommand } from '../../src/inv
 import { decodeRecord } from '../../src/inventory/record.ts'
 import { toRows } from '../../src/inventory/snapshot.ts'
 import { aJoiner, aMesh, hostId, memberId, someVm, tokenId, vmId } from '../fixture/inventory.ts'
+import { restoreWhole } from '../fixture/loaded-state.ts'
 import { manualClock } from '../fixture/manual-clock.ts'
 
 interface Proposed {
@@ -26,7 +27,7 @@ const { signal } = new AbortController()
 beforeEach(() => {
   machine = inventoryMachine()
   const { now } = aMesh({ hosts: 3 })
-  machine.load({
+  restoreWhole(machine, {
     meta: { index: now.index, term: 1, conf: { voters: [1], outgoing: [], learners: [2, 3], learnersNext: [], autoLeave: false } },
     values: toRows(now),
   })

@@ -14,6 +14,7 @@ import { type Cluster } from '../../src/inventory/cluster.ts'
 import { type CommandResult } from '../../src/inventory/model.ts'
 import { toRows } from '../../src/inventory/snapshot.ts'
 import { aMesh, hostId } from '../fixture/inventory.ts'
+import { restoreWhole } from '../fixture/loaded-state.ts'
 import { type ManualClock, manualClock } from '../fixture/manual-clock.ts'
 
 const DONE: ProposeReply = { index: 50, result: { kind: 'done', value: { id: 'x' } } }
@@ -51,7 +52,7 @@ beforeEach(() => {
     leading: false,
   }
   const machine = inventoryMachine()
-  machine.load({ meta: { index: now.index, term: 3, conf }, values: toRows(now) })
+  restoreWhole(machine, { meta: { index: now.index, term: 3, conf }, values: toRows(now) })
   answers = [() => Promise.resolve(DONE)]
   asked = []
   const answer = (): Promise<ProposeReply> =>

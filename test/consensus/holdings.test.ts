@@ -1,6 +1,6 @@
 // A member whose disk lost what it had acknowledged is told so, whoever leads by then, and never votes or leads with what is left.
 import { describe, expect, it } from 'vitest'
-import { type LoadedState } from '../../src/consensus/types.ts'
+import { type MemoryState } from '../fixture/memory-state.ts'
 import { type MemoryLogState } from '../fixture/memory-log.ts'
 
 import { type Member as GroupMember, ReplicaGroup } from '../fixture/replica-group.ts'
@@ -115,7 +115,7 @@ it('a candidate that lost entries gets no vote and is told, even from a voter wh
 describe('a follower whose old directory was put back', () => {
   interface Copy {
     readonly log: MemoryLogState
-    readonly state: LoadedState
+    readonly state: MemoryState
   }
   const copyOf = ({ logDisk, stateDisk }: GroupMember): Copy => ({ log: logDisk.current, state: stateDisk.current })
 

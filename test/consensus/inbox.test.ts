@@ -17,7 +17,7 @@ const append = (count: number): Message => ({
 })
 const BULKY: readonly Message[] = [
   append(1),
-  { kind: 'snapshot', from: 1, to: 2, term: 1, snapshot: { index: 1, term: 1, conf: CONF, data: new Uint8Array(0) } },
+  { kind: 'snapshot', from: 1, to: 2, term: 1, snapshot: { index: 1, term: 1, conf: CONF } },
   { kind: 'propose', from: 1, to: 2, term: 0, entries: [] },
 ]
 

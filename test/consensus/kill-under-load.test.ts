@@ -62,7 +62,7 @@ it('a member killed in the middle of its writes still has all that it acknowledg
     const log = await openLevelLog(join(directory, 'log'))
     const state = await openLevelState(join(directory, 'state'))
     const stored = await log.load()
-    const applied = await state.load()
+    const applied = await state.load(async () => {})
     expect(stored.snapshot.index + stored.entries.length).toBeGreaterThanOrEqual(acknowledged)
     expect(recover(stored, applied).restart).toBeUndefined()
     await Promise.all([log.close(), state.close()])

@@ -5,8 +5,8 @@ import { Level } from 'level'
 import { describe, expect, it } from 'vitest'
 import { present } from '../../src/base/assert.ts'
 import { openLevelState } from '../../src/consensus/level-state.ts'
-import { type LoadedState } from '../../src/consensus/types.ts'
 import { bytes, stateMeta, texts } from '../contract/state-store.ts'
+import { loadWhole, type WholeState } from '../fixture/loaded-state.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
 
 type Raw = Level<Uint8Array, Uint8Array>
@@ -16,7 +16,7 @@ const META = bytes('m')
 async function sampleState(): Promise<string> {
   const directory = await temporaryDirectory()
   const store = await openLevelState(directory)
-  await store.load()
+  await store.load(async () => {})
   const changes = ['a', 'b', 'c'].map((key) => ({ key, value: bytes(`value of ${key}`) }))
   await store.write(stateMeta(3), changes, { sync: false })
   await store.write(stateMeta(4), [{ key: 'a', value: bytes('later value of a') }], { sync: false })
@@ -31,10 +31,10 @@ async function tamper(directory: string, change: (raw: Raw) => Promise<void>): P
   await raw.close()
 }
 
-async function load(directory: string): Promise<LoadedState> {
+async function load(directory: string): Promise<WholeState> {
   const store = await openLevelState(directory)
   try {
-    return await store.load()
+    return await loadWhole(store)
   } finally {
     await store.close()
   }
@@ -81,7 +81,7 @@ describe('the state is refused as damaged when', () => {
 it('one flipped bit in its file is either refused, or the state is an earlier one', async () => {
   const directory = await temporaryDirectory()
   const store = await openLevelState(directory)
-  const states = new Map([[0, JSON.stringify(texts(await store.load()))]])
+  const states = new Map([[0, JSON.stringify(texts(await loadWhole(store)))]])
   const values = new Map<string, string>()
   for (let index = 1; index <= 60; index += 1) {
     const key = index % 3 === 0 ? `key ${index}` : 'changing'
@@ -124,7 +124,7 @@ describe('what a power cut may take', () => {
   it('is nothing after a synced write: all of it lies in a synced table', async () => {
     const directory = await temporaryDirectory()
     const store = await openLevelState(directory)
-    await store.load()
+    await store.load(async () => {})
     await store.write(stateMeta(1), [{ key: 'a', value: bytes('1') }], { sync: false })
     expect((await unsyncedBytes(directory)).some((size) => size > 0)).toBe(true)
     await store.write(stateMeta(2), [], { sync: true })
@@ -135,7 +135,7 @@ describe('what a power cut may take', () => {
   it('is never more than one file of changes: LevelDB never begins a new one by itself', async () => {
     const directory = await temporaryDirectory()
     const store = await openLevelState(directory)
-    await store.load()
+    await store.load(async () => {})
     const sizes: number[] = []
     for (let index = 1; index <= 120; index += 1) {
       await store.write(stateMeta(index), [{ key: `key ${index % 3}`, value: new Uint8Array(100_000).fill(index) }], { sync: false })

@@ -10,7 +10,7 @@ import {
   type HardState,
   type Message,
   type ReadState,
-  type Snapshot,
+  type SnapshotMeta,
   type StoredLog,
 } from '../../src/consensus/types.ts'
 
@@ -132,8 +132,8 @@ export function entriesOf(terms: readonly number[], first = 1): Entry[] {
   return terms.map((term, offset) => ({ index: first + offset, term, kind: 'normal', data: bytes(`${first + offset}.${term}`) }))
 }
 
-export function snapshotAt(index: number, term: number, conf: ConfState): Snapshot {
-  return { index, term, conf, data: bytes(`snapshot ${index}`) }
+export function snapshotAt(index: number, term: number, conf: ConfState): SnapshotMeta {
+  return { index, term, conf }
 }
 
 export function bytes(text: string): Uint8Array {

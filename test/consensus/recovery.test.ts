@@ -21,7 +21,7 @@ function log(commit = 12): StoredLog {
 }
 
 function state(index: number, term: number, replaced = false): LoadedState {
-  return { meta: meta(index, term), values: new Map(), replaced }
+  return { meta: meta(index, term), replaced }
 }
 
 describe('log and state belong together when', () => {

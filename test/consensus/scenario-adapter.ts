@@ -11,7 +11,6 @@ import {
   type Message,
   type Ready,
   type Role,
-  type Snapshot,
   type SnapshotMeta,
   type StoredLog,
 } from '../../src/consensus/types.ts'
@@ -165,7 +164,7 @@ export function makeNode(config: ScenarioConfig, snapshot: ScenarioSnapshot | nu
       raft.compacted({ index })
     },
     snapshotMsg: (to: number) =>
-      wrap({ kind: 'snapshot', from: config.id, to, term: raft.status().term, snapshot: toSnapshot(latestSnapshot()) }),
+      wrap({ kind: 'snapshot', from: config.id, to, term: raft.status().term, snapshot: toMeta(latestSnapshot()) }),
     hasReady: () => raft.hasReady(),
     ready(): ScenarioReady {
       const raw = raft.ready()
@@ -212,7 +211,7 @@ function makeRaft(config: ScenarioConfig, start: ScenarioSnapshot, latestSnapsho
       electionTicks: config.electionTick,
       heartbeatTicks: config.heartbeatTick,
       random: () => 0,
-      snapshot: () => toSnapshot(latestSnapshot()),
+      snapshot: () => toMeta(latestSnapshot()),
       preVote: config.preVote ?? false,
       checkQuorum: config.checkQuorum ?? false,
       stepDownOnRemoval: config.stepDown ?? false,
@@ -279,8 +278,8 @@ function versionOf(entry: Entry): 0 | 1 | 2 {
   return decodeConfChange(entry.data).context.length === VERSION_1.length ? 1 : 2
 }
 
-function toSnapshot(snapshot: ScenarioSnapshot): Snapshot {
-  return { ...snapshot, data: encode(snapshot.data) }
+function toMeta({ index, term, conf }: ScenarioSnapshot): SnapshotMeta {
+  return { index, term, conf }
 }
 
 function encode(text: string): Uint8Array {

@@ -96,7 +96,7 @@ export class SimulatedMember {
         random: () => this.#random.float(),
         applied: this.applied.index,
         conf: this.applied.conf,
-        snapshot: () => ({ ...this.applied, data: new Uint8Array(0) }),
+        snapshot: () => this.applied,
         ...this.#config,
       },
       this.#disk,

@@ -1,7 +1,7 @@
 // The state store behind the log: one write at a time, nothing lost, nothing out of order.
 import { expect, it } from 'vitest'
 import { StateWriter } from '../../src/consensus/state-writer.ts'
-import { type SnapshotMeta } from '../../src/consensus/types.ts'
+import { type SnapshotMeta, type StateStore } from '../../src/consensus/types.ts'
 import { bytes, stateMeta, texts } from '../contract/state-store.ts'
 import { type ManualClock, manualClock } from '../fixture/manual-clock.ts'
 import { type DiskWrite } from '../fixture/memory-disk.ts'
@@ -10,6 +10,7 @@ import { memoryStateDisk, openMemoryState, type StateDisk } from '../fixture/mem
 interface World {
   readonly clock: ManualClock
   readonly disk: StateDisk
+  readonly store: StateStore
   readonly writer: StateWriter
   readonly writes: DiskWrite[]
   readonly errors: unknown[]
@@ -33,10 +34,11 @@ async function world(): Promise<World> {
     if (found.failNext) throw new Error('no space left')
   })
   const store = openMemoryState(disk)
-  const { meta } = await store.load()
+  const { meta } = await store.load(async () => {})
   const found: World = {
     clock,
     disk,
+    store,
     writes,
     errors,
     failNext: false,
@@ -131,11 +133,14 @@ it('makes durable what was written long ago', async () => {
 })
 
 it('replaces the state only after what was under way', async () => {
-  const { clock, disk, writer, writes } = await world()
+  const { clock, disk, store, writer, writes } = await world()
   writer.add(stateMeta(1), [change('a', '1')])
   await clock.run(50)
   writer.add(stateMeta(2), [change('b', '1')])
-  await clock.settle(writer.replace({ meta: stateMeta(30), values: new Map([['c', bytes('3')]]) }), 100)
+  await clock.settle(
+    writer.install(stateMeta(30), { install: () => store.replace({ meta: stateMeta(30), values: new Map([['c', bytes('3')]]) }) }),
+    100,
+  )
   expect(writes.map(({ what }) => what)).toEqual(['write', 'write', 'replace'])
   expect(disk.current.meta.index).toBe(30)
   expect(texts(disk.current)).toEqual({ c: '3' })
@@ -154,7 +159,9 @@ it('reports the first error once, and writes nothing after it', async () => {
   found.failNext = false
   writer.add(stateMeta(3), [])
   await expect(clock.settle(writer.durable(), 100)).rejects.toMatchObject({ code: 'failed' })
-  await expect(clock.settle(writer.replace({ meta: stateMeta(9), values: new Map() }), 100)).rejects.toMatchObject({ code: 'failed' })
+  await expect(
+    clock.settle(writer.install(stateMeta(9), { install: () => Promise.reject(new Error('never')) }), 100),
+  ).rejects.toMatchObject({ code: 'failed' })
   await clock.settle(writer.flush(), 100)
   expect(errors).toHaveLength(1)
   expect(writes).toHaveLength(1)

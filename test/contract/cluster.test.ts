@@ -43,7 +43,7 @@ clusterContract('on Raft', async (): Promise<ClusterPlace> => {
       logStore: openMemoryLog(logDisk),
       stateStore: openMemoryState(stateDisk),
       machine,
-      transport: { send: () => undefined },
+      transport: { send: () => undefined, openSnapshot: () => Promise.reject(new Error('there is no other host')) },
       tickMs: 50,
       onFatal: (error) => {
         throw error

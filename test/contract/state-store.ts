@@ -1,7 +1,8 @@
 // What every StateStore promises; run on LevelDB and on the one in memory.
 import { describe, expect, it } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'
-import { type LoadedState, type SnapshotMeta, type StateStore } from '../../src/consensus/types.ts'
+import { type SnapshotMeta, type StateStore } from '../../src/consensus/types.ts'
+import { loadWhole, type WholeState } from '../fixture/loaded-state.ts'
 
 /** A place that outlives its store: `open` after `close` finds what was written. */
 export interface StatePlace {
@@ -18,20 +19,20 @@ export function stateMeta(index: number): SnapshotMeta {
   return { index, term: 2, conf: { voters: [1, 2], outgoing: [1], learners: [9], learnersNext: [2], autoLeave: false } }
 }
 
-export function texts(state: LoadedState): object {
+export function texts(state: Pick<WholeState, 'values'>): object {
   return Object.fromEntries([...state.values].map(([key, value]) => [key, new TextDecoder().decode(value)]))
 }
 
 export function stateStoreContract(name: string, newPlace: () => Promise<StatePlace>): void {
   /** Runs `use` on an opened and loaded store, and returns what the next life finds. */
-  const after = async (use: (store: StateStore) => Promise<void>): Promise<LoadedState> => {
+  const after = async (use: (store: StateStore) => Promise<void>): Promise<WholeState> => {
     const place = await newPlace()
     const store = await place.open()
-    await store.load()
+    await store.load(async () => {})
     await use(store)
     await store.close()
     const again = await place.open()
-    const found = await again.load()
+    const found = await loadWhole(again)
     await again.close()
     return found
   }

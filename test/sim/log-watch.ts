@@ -51,7 +51,6 @@ export class LogWatch {
   /** Every frame as it is handed to the network, whatever becomes of it there. */
   sent(host: Watched, frame: Uint8Array): Message {
     const { message } = decodeMessage(frame)
-    if (message.kind === 'snapshot') this.#trace.count('snapshots sent')
     if (OF_LEADERS.has(message.kind)) this.#leads(host, message.term)
     return message
   }

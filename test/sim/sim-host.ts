@@ -8,6 +8,7 @@ import { type HostId } from '../../src/base/ids.ts'
 import { type Log } from '../../src/base/log.ts'
 import { between, type Random, seededRandom } from '../../src/base/random.ts'
 import { LOAD_TOPIC } from '../../src/host/report-load.ts'
+import { SNAPSHOT_STREAM } from '../../src/cluster/raft-transport.ts'
 import { COMMAND_VERSION } from '../../src/inventory/command.ts'
 import { type HostFacts } from '../../src/inventory/model.ts'
 import { rememberedAddresses } from '../../src/mesh/known-addresses.ts'
@@ -245,6 +246,11 @@ export class SimHost {
       this.#world.trace.note(this.name, 'frame', frame.length, () => `${sent ? '' : '(link down) '}${JSON.stringify(message)}`)
       if (!sent) this.#world.trace.count('frames lost')
       return sent
+    }
+    const openStream = mesh.openStream.bind(mesh)
+    mesh.openStream = (to, purpose, header, options) => {
+      if (purpose === SNAPSHOT_STREAM) this.#world.trace.count('snapshots sent')
+      return openStream(to, purpose, header, options)
     }
   }
 

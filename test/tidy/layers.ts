@@ -89,7 +89,7 @@ export const LAYERS: readonly Layer[] = [
 ]
 
 /** The input and output of a pure part: its log on disk, and the loop that drives it. */
-export const IMPURE_FILES = /^src\/consensus\/(level-[a-z-]+|replica)\.ts$/
+export const IMPURE_FILES = /^src\/consensus\/(level-[a-z-]+|replica|checksum)\.ts$/
 
 /**
  * What is executed, not imported: each has to reach every file of src between them. The last two serve tests and the simulated world and stand

@@ -1,0 +1,45 @@
+// Batches into LevelDB in such a way that a power cut takes the last of them, never one from the middle.
+import { assert } from '../base/assert.ts'
+import { type DbOperation, type StoreDb, WRITE_BUFFER_BYTES } from './level-db.ts'
+import { NO_KEY } from './level-state-records.ts'
+
+/** What one operation takes in LevelDB's memory beside key and value, generously. */
+const OPERATION_BYTES = 128
+
+/**
+ * A synced LevelDB write syncs the current log file only: an earlier file may still lose its end in a power cut, which would leave a hole. So
+ * a sync moves all memory into a synced table instead, and one comes before LevelDB starts a new file by itself. One call at a time.
+ */
+export class LevelTables {
+  readonly #db: StoreDb
+  /** Estimated size of LevelDB's current log file, all of it maybe not synced. */
+  #bufferedBytes = 0
+
+  constructor(db: StoreDb) {
+    this.#db = db
+  }
+
+  async write(action: string, operations: DbOperation[], options: { readonly sync: boolean }): Promise<void> {
+    for (const operation of operations) {
+      this.#bufferedBytes += OPERATION_BYTES + operation.key.length + (operation.type === 'put' ? operation.value.length : 0)
+    }
+    const flush = options.sync || this.#bufferedBytes > WRITE_BUFFER_BYTES / 2
+    await this.#db.run(action, (level) => level.batch(operations, { sync: flush }))
+    if (!flush) return
+    await this.#db.run(`flushing after ${action}`, flushMemory)
+    this.#bufferedBytes = 0
+  }
+}
+
+/**
+ * On Node, `Level` is ClassicLevel, whose compactRange begins by writing all of LevelDB's memory into a synced table; its types leave it out.
+ * A range that no table touches makes that all it does: with a key that is in use each flush would rewrite some 10 MB of older tables too.
+ */
+async function flushMemory(db: object): Promise<void> {
+  assert(canCompact(db), 'level: compactRange is missing')
+  await db.compactRange(NO_KEY, NO_KEY)
+}
+
+function canCompact(db: object): db is { compactRange(start: Uint8Array, end: Uint8Array): Promise<void> } {
+  return 'compactRange' in db && typeof db.compactRange === 'function'
+}
