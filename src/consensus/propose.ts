@@ -47,7 +47,7 @@ export function handlePropose(core: Core, message: Extract<Message, { kind: 'pro
   }
 }
 
-/** Leaves a joint configuration by itself, once nothing else is pending. During a transfer it waits: whoever leads then does it. */
+/** Leaves a joint configuration by itself, once nothing else is pending. During a transfer it waits: who leads after it, or goes on leading, does it. */
 export function maybeAutoLeave(core: Core): void {
   const { conf } = core.tracker
   if (core.role !== 'leader' || !conf.autoLeave || core.log.applied < core.pendingConfIndex) return

@@ -1,5 +1,6 @@
 // The way of a ReadIndex request: from any member to the leader, through a round of heartbeats, and back.
 import { committedOwnTerm, type Core, send } from './core.ts'
+import { type Holding } from './holdings.ts'
 import { type ReadRequest } from './read-index.ts'
 import { bcastHeartbeat } from './replication.ts'
 import { NOBODY } from './types.ts'
@@ -20,9 +21,13 @@ export function readsDue(core: Core): boolean {
 
 /** Begins one round for all reads collected since the last Ready. */
 export function beginReads(core: Core): void {
-  if (!readsDue(core)) return
-  bcastHeartbeat(core)
-  // A sole voter is its own quorum.
+  if (readsDue(core)) beginRound(core)
+}
+
+/** Heartbeats to everyone. They take along the reads that wait, also where it is just time for them. */
+export function beginRound(core: Core, holdings: readonly Holding[] = []): void {
+  bcastHeartbeat(core, holdings)
+  // A sole voter is its own quorum, and nobody's answer would release them.
   releaseReads(core)
 }
 

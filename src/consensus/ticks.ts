@@ -1,7 +1,9 @@
 // What passing time does: elections on followers and candidates, heartbeats and quorum checks on a leader.
 import { type Core } from './core.ts'
 import { hup, promotable } from './election.ts'
-import { bcastHeartbeat, takeHoldings } from './replication.ts'
+import { maybeAutoLeave } from './propose.ts'
+import { beginRound } from './reads.ts'
+import { takeHoldings } from './replication.ts'
 import { becomeFollower } from './roles.ts'
 import { NOBODY } from './types.ts'
 
@@ -29,8 +31,10 @@ function tickHeartbeat(core: Core): void {
     }
     // Who has not taken over by now will not: proposals are accepted again.
     core.transferTarget = NOBODY
+    // A joint configuration that was applied during that transfer waited for its end.
+    maybeAutoLeave(core)
   }
   if (core.heartbeatElapsed < core.config.heartbeatTicks) return
   core.heartbeatElapsed = 0
-  bcastHeartbeat(core, takeHoldings(core))
+  beginRound(core, takeHoldings(core))
 }

@@ -47,6 +47,21 @@ export function applyHunks(text: string, { hunks }: FilePatch): { readonly text:
   return { text: lines.join('\n') }
 }
 
+/** The same change without what surrounds it, for files where only that has changed. Undefined where it removes nothing that could be found. */
+export function withoutContext(file: FilePatch): FilePatch | undefined {
+  const hunks = file.hunks.map(bare)
+  return hunks.every(({ before }) => before.length > 0) ? { path: file.path, hunks } : undefined
+}
+
+function bare({ line, before, after }: Hunk): Hunk {
+  const shorter = Math.min(before.length, after.length)
+  let head = 0
+  while (head < shorter && before[head] === after[head]) head++
+  let tail = 0
+  while (tail < shorter - head && before.at(-1 - tail) === after.at(-1 - tail)) tail++
+  return { line: line + head, before: before.slice(head, before.length - tail), after: after.slice(head, after.length - tail) }
+}
+
 function addLine(hunk: { before: string[]; after: string[] } | undefined, line: string): void {
   if (hunk === undefined || line.startsWith('\\')) return
   const kind = line[0] ?? ' '

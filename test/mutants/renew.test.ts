@@ -46,6 +46,13 @@ describe('patches are made anew', () => {
     expect(readFileSync(join(root, 'src/one.ts'), 'utf8')).toBe(['a', 'A', 'b', 'c', 'D', 'e', 'F', ''].join('\n'))
   })
 
+  it('by surrounding them anew, where only what stands next to them has changed', async () => {
+    const root = await project(`${HEAD}--- a/src/one.ts\n+++ b/src/one.ts\n@@ -3,3 +3,3 @@\n c\n-d\n+D\n e\n`)
+    writeFileSync(join(root, 'src/one.ts'), OLD.replace('c\n', 'C\n').replace('e\n', 'E\n'))
+    expect(renew(root)).toBe('one: made anew\n')
+    expect(readFileSync(join(root, 'test/mutants/one.patch'), 'utf8')).toContain('\n C\n-d\n+D\n E\n')
+  })
+
   it('from a copy that was changed by hand, where the same lines have changed', async () => {
     const root = await project(`${HEAD}--- a/src/one.ts\n+++ b/src/one.ts\n@@ -3,3 +3,3 @@\n c\n-d\n+D\n e\n`)
     writeFileSync(join(root, 'src/one.ts'), OLD.replace('d\n', '4\n'))

@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { errorText } from '../../src/base/errors.ts'
 import { PROJECT } from './broken-copy.ts'
-import { applyHunks, type FilePatch, parsePatch } from './patch.ts'
+import { applyHunks, type FilePatch, parsePatch, withoutContext } from './patch.ts'
 
 const FOLDER = import.meta.dirname
 
@@ -23,7 +24,7 @@ function main(): void {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { from: { type: 'string' } } })
   const names = positionals.length > 0 ? positionals : allNames()
   const copy = values.from
-  if (copy === undefined) for (const name of names) renew(name)
+  if (copy === undefined) for (const name of names) renewOrSay(name)
   else for (const name of names) write(name, changedIn(copy))
 }
 
@@ -32,11 +33,14 @@ function allNames(): string[] {
   return patches.map((file) => file.replace('.patch', ''))
 }
 
-/** What the patch did to the last version that it fitted is done to the present one, as far as the two do not touch the same lines. */
+/**
+ * Where the lines that it replaces still stand, it is enough to surround them anew. Else what the patch did to the last version that it fitted is
+ * done to the present one, as far as the two do not touch the same lines.
+ */
 function renew(name: string): void {
   const { files } = parsePatch(readFileSync(join(FOLDER, `${name}.patch`), 'utf8'))
   if (files.every((file) => 'text' in applyHunks(present(file.path), file))) return
-  const merged = files.map((file) => mergeOver(file, name))
+  const merged = files.map((file) => mergeOver(file))
   if (merged.every(({ broken }) => !broken.includes('<<<<<<<'))) return write(name, merged)
   const folder = mkdtempSync(join(tmpdir(), `renew-${name}-`))
   for (const { path, broken } of merged) put(join(folder, path), broken)
@@ -47,19 +51,29 @@ function renew(name: string): void {
   process.exitCode = 1
 }
 
-function mergeOver(file: FilePatch, name: string): Changed {
+function renewOrSay(name: string): void {
+  try {
+    renew(name)
+  } catch (error) {
+    console.log(`${name}: ${errorText(error)}`)
+    process.exitCode = 1
+  }
+}
+
+function mergeOver(file: FilePatch): Changed {
   const { path } = file
   const now = present(path)
   const applied = applyHunks(now, file)
   if ('text' in applied) return { path, now, broken: applied.text }
+  const bare = withoutContext(file)
+  const moved = bare && applyHunks(now, bare)
+  if (moved !== undefined && 'text' in moved) return { path, now, broken: moved.text }
   for (const commit of git('log', `-${MAX_COMMITS}`, '--format=%H', '--', path).trim().split('\n')) {
     const base = git('show', `${commit}:${path}`)
     const broken = applyHunks(base, file)
     if ('text' in broken) return { path, now, broken: merge({ now, base, broken: broken.text }) }
   }
-  throw new Error(
-    `${name}: no version of ${path} in the last ${MAX_COMMITS} commits fits the patch: make it anew with --from, or remove it`,
-  )
+  throw new Error(`no version of ${path} in the last ${MAX_COMMITS} commits fits the patch: make it anew with --from, or remove it`)
 }
 
 /** With conflict marks where both sides changed the same lines. */
