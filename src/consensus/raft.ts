@@ -28,6 +28,8 @@ export interface RaftStatus extends ReplicaStatus {
   readonly vote: NodeId
   /** A leader serves reads and takes up its duties only once an entry of its own term is committed (thesis, section 6.4). */
   readonly committedOwnTerm: boolean
+  /** Of a leader: to whom it is handing over; NOBODY otherwise. */
+  readonly transferTarget: NodeId
 }
 
 export class Raft {
@@ -125,7 +127,7 @@ export class Raft {
   }
 
   status(): RaftStatus {
-    const { id, role, term, vote, leader, log, tracker } = this.#core
+    const { id, role, term, vote, leader, log, tracker, transferTarget } = this.#core
     const progress = new Map(
       role !== 'leader'
         ? []
@@ -140,6 +142,7 @@ export class Raft {
       vote,
       leader,
       committedOwnTerm: role === 'leader' && committedOwnTerm(this.#core),
+      transferTarget,
       commitIndex: log.committed,
       appliedIndex: log.applied,
       lastIndex: log.lastIndex,

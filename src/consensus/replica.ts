@@ -3,8 +3,9 @@ import { type Timer } from '../base/clock.ts'
 import { emitter } from '../base/emitter.ts'
 import { errorText } from '../base/errors.ts'
 import { Applier } from './applier.ts'
+import { HandOvers } from './hand-overs.ts'
 import { Inbox } from './inbox.ts'
-import { type Proposed, type ProposeOptions } from './proposals.ts'
+import { type Proposed, type ProposeOptions, stopped } from './proposals.ts'
 import { DEFAULTS, type RaftConfig } from './raft-config.ts'
 import { Raft } from './raft.ts'
 import { recover, type Recovered } from './recovery.ts'
@@ -49,7 +50,12 @@ export interface Replica {
   receiveSnapshot(stream: SnapshotStream, from: NodeId): void
   /** The connection to `id` closed. If it leads, this member forgets it and stands for election, a little later. */
   connectionLost(id: NodeId): void
-  transferLeadership(target: NodeId): void
+  /**
+   * Resolves once `target` is known to lead. Rejects with `unreachable` (data.kind `not-leader`), `conflict` (data.kind `leads-already`,
+   * `no-voter`), `timeout` (data.kind `not-done`: given up after an election time-out, or lost to another; data.leader leads now), or the
+   * signal's reason. Proposals are refused meanwhile, `transferring`.
+   */
+  transferLeadership(target: NodeId, options: { readonly signal: AbortSignal }): Promise<void>
   onStatus(listener: (status: ReplicaStatus) => void): () => void
   /** After every batch of applied entries, and after a received snapshot. */
   onApplied(listener: (index: number) => void): () => void
@@ -76,7 +82,6 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 type Command =
   | { readonly kind: 'lost'; readonly node: NodeId }
   | { readonly kind: 'campaign'; readonly term: number }
-  | { readonly kind: 'transfer'; readonly target: NodeId }
   | { readonly kind: 'snapshot-received'; readonly message: SnapshotMessage }
   | { readonly kind: 'snapshot-sent'; readonly node: NodeId; readonly ok: boolean }
 
@@ -87,6 +92,7 @@ class Driver implements Replica {
   readonly #applier: Applier
   readonly #requests: Requests
   readonly #inbox: Inbox
+  readonly #handOvers = new HandOvers(() => this.#schedule())
   readonly #statusChanged = emitter<ReplicaStatus>()
   readonly #appliedMore = emitter<number>()
   readonly #snapshots: Snapshots
@@ -195,8 +201,8 @@ class Driver implements Replica {
     this.#command({ kind: 'lost', node: id })
   }
 
-  transferLeadership(target: NodeId): void {
-    this.#command({ kind: 'transfer', target })
+  transferLeadership(target: NodeId, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    return this.#end === undefined ? this.#handOvers.ask(target, signal) : Promise.reject(stopped())
   }
 
   onStatus(listener: (status: ReplicaStatus) => void): () => void {
@@ -262,6 +268,7 @@ class Driver implements Replica {
     for (const command of commands) this.#carryOut(command)
     if (this.#tickDue) this.#tick()
     this.#requests.handOver(this.#raft)
+    this.#handOvers.handOver(this.#raft)
   }
 
   #carryOut(command: Command): void {
@@ -274,9 +281,6 @@ class Driver implements Replica {
         if (role === 'follower' && leader === NOBODY && term === command.term) this.#raft.campaign()
         return
       }
-      case 'transfer':
-        this.#raft.transferLeadership(command.target)
-        return
       case 'snapshot-received':
         this.#raft.step(command.message)
         return
@@ -373,6 +377,7 @@ class Driver implements Replica {
   }
 
   #announce(): void {
+    this.#handOvers.settle(this.#raft)
     const last = this.#lastStatus
     const now = this.status()
     this.#lastStatus = now
@@ -401,6 +406,7 @@ class Driver implements Replica {
     this.#campaign?.cancel()
     this.#requests.close(`the member has ${end}`, cause)
     this.#snapshots.end()
+    this.#handOvers.close(cause)
   }
 
   async #stop(): Promise<void> {

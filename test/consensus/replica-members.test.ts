@@ -104,7 +104,7 @@ describe('a new member', () => {
     expect(newcomer.machine.values).toEqual(group.get(1).machine.values)
     expect(newcomer.logDisk.current.snapshot.index).toBeGreaterThan(0)
     await reconfigure(group, change('add-voter', 2))
-    group.get(1).replica.transferLeadership(2)
+    await group.clock.settle(group.get(1).replica.transferLeadership(2, { signal: new AbortController().signal }), 500)
     await group.clock.runUntil('it leads', () => newcomer.replica.status().leading, 500)
     await reconfigure(group, change('remove', 1))
     await group.clock.run(200)

@@ -126,7 +126,7 @@ describe('a group of three', () => {
     const group = await ReplicaGroup.of([1, 2, 3])
     const leader = await group.leader()
     const target = others(group, leader.id)[0]
-    leader.replica.transferLeadership(target?.id ?? 0)
+    await group.clock.settle(leader.replica.transferLeadership(target?.id ?? 0, { signal: never }), 200)
     await group.clock.runUntil('the target leads', () => target?.replica.status().leading === true, 200)
     expect(leader.replica.status()).toMatchObject({ role: 'follower', leader: target?.id })
     await group.stop()
@@ -483,7 +483,8 @@ describe('a member that stopped', () => {
     const message: Message = { kind: 'heartbeat', from: 2, to: leader.id, term: 99, commit: 0, readContext: 0, held: 0, holdings: [] }
     leader.replica.receive(message)
     leader.replica.connectionLost(2)
-    leader.replica.transferLeadership(2)
+    const handOver = leader.replica.transferLeadership(2, { signal: never })
+    await expect(handOver).rejects.toMatchObject({ code: 'no-quorum', data: { kind: 'stopped' } })
     await group.clock.run(5000)
     expect(leader.journal).toEqual([])
     await expect(leader.replica.propose(command('set a 1'), {})).rejects.toMatchObject({ code: 'no-quorum', data: { kind: 'stopped' } })
