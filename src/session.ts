@@ -50,6 +50,7 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
     cluster,
     liveness: () => liveness(mesh),
     load: () => reporter.load(),
+    contacts: () => new Map(mesh.peers().map(({ host: peer, upMs, silentMs }) => [peer, { upMs, silentMs }])),
     controllers: [placementController, votersController, diskController],
   })
   return {

@@ -2,34 +2,47 @@
 import { type Clock } from '../base/clock.ts'
 import { OperationError } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
-import { type ConfChange, type ConfChangeStep } from '../consensus/types.ts'
+import { isVoter } from '../consensus/config-change.ts'
 import { type Replica } from '../consensus/replica.ts'
+import { type ConfChange, type ConfChangeStep, type NodeId } from '../consensus/types.ts'
+import { allowed } from '../inventory/allowed.ts'
+import { type HandOver } from '../inventory/cluster.ts'
 import { type Command, type CommandRecord, type LeaderCommand, type MemberCommand, COMMAND_VERSION } from '../inventory/command.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type CommandResult } from '../inventory/model.ts'
 import { decodeRecord, encodeRecord } from '../inventory/record.ts'
+import { handOver, type HandOverDesk } from './hand-over.ts'
 import { type InventoryMachine } from './inventory-machine.ts'
+import { Leaving } from './leaving.ts'
+import { type Members } from './members.ts'
 import { type ProposeReply, type ProposeRequest } from './wire.ts'
 
 export interface LeaderDesk {
   /** A proposal of a person or a host, asked for by `from`. Rejects with `unreachable` when this host does not lead (surely not done). */
   accept(request: ProposeRequest, from: HostId, signal: AbortSignal): Promise<ProposeReply>
-  /** A decision of this host's own controllers or of the join protocol. */
-  decide(command: LeaderCommand | MemberCommand, signal: AbortSignal): Promise<CommandResult>
+  /** A decision of this host's own controllers or of the join protocol; `by`: of a person who asked for it. */
+  decide(command: LeaderCommand | MemberCommand, signal: AbortSignal, by?: Pick<CommandRecord, 'actor' | 'reason'>): Promise<CommandResult>
+  handOver(wish: HandOver, signal: AbortSignal): Promise<void>
+  readonly leaving: Leaving
 }
 
 export interface LeaderDeskOptions {
   readonly self: HostId
   readonly clock: Clock
-  readonly replica: Pick<Replica, 'propose' | 'proposeConfChange'>
+  readonly replica: Pick<Replica, 'propose' | 'proposeConfChange' | 'status' | 'onStatus' | 'transferLeadership'>
   readonly machine: InventoryMachine
+  readonly members: Members
 }
 
-export function leaderDesk({ self, clock, replica, machine }: LeaderDeskOptions): LeaderDesk {
+export function leaderDesk({ self, clock, replica, machine, members }: LeaderDeskOptions): LeaderDesk {
+  const leaving = new Leaving(clock, replica)
   const propose = async (record: CommandRecord, term: number | undefined, signal: AbortSignal): Promise<ProposeReply> => {
     const bytes = encodeRecord(record)
     const options = term === undefined ? { signal } : { signal, term }
-    const change = memberChange(machine.inventory(), record.command, bytes)
+    const change = memberChange(machine.inventory(), record.command, {
+      context: bytes,
+      votes: (member) => isVoter(replica.status().conf, member),
+    })
     const { index, result } = change === null ? await replica.propose(bytes, options) : await replica.proposeConfChange(change, options)
     // The machine of this very process made it.
     return { index, result: result as CommandResult }
@@ -40,20 +53,36 @@ export function leaderDesk({ self, clock, replica, machine }: LeaderDeskOptions)
     ...rest,
     command,
   })
+  const decide: LeaderDesk['decide'] = async (command, signal, by) => {
+    const name = machine.inventory().hosts.get(self)?.name ?? self
+    const term = 'leaderTerm' in command ? command.leaderTerm : undefined
+    const record = stamp(command, { actor: by?.actor ?? `leader ${name}`, reason: by?.reason ?? null, requestKey: null })
+    return (await propose(record, term, signal)).result
+  }
+  const handOverDesk: HandOverDesk = {
+    inventory: () => machine.inventory(),
+    replica,
+    members,
+    note: (wish, leaderTerm, signal) => decide({ kind: 'leader-transfer', leaderTerm, to: wish.to, why: wish.why }, signal, wish),
+  }
   return {
+    leaving,
+    decide,
+    handOver: (wish, signal) => handOver(handOverDesk, wish, signal),
     async accept(request, from, signal) {
       const { command, ...rest } = request
       assertMayAsk(command, from)
+      if (command.kind === 'host-remove') await giveUpVote(machine.inventory(), command.host, leaving, signal)
       // The round trip through the codec refuses what no member could apply, before it can enter the log.
       return propose(decodeRecord(encodeRecord(stamp(command, rest))), undefined, signal)
     },
-    async decide(command, signal) {
-      const name = machine.inventory().hosts.get(self)?.name ?? self
-      const term = 'leaderTerm' in command ? command.leaderTerm : undefined
-      const record = stamp(command, { actor: `leader ${name}`, reason: null, requestKey: null })
-      return (await propose(record, term, signal)).result
-    },
   }
+}
+
+/** Nothing of a removal that will be refused is begun. */
+async function giveUpVote(inventory: Inventory, id: HostId, leaving: Leaving, signal: AbortSignal): Promise<void> {
+  const host = inventory.hosts.get(id)
+  if (host !== undefined && allowed(inventory, 'host-remove', host).length === 0) await leaving.giveUpVote(host.member, signal)
 }
 
 /** Only people's and hosts' commands may be asked for, and a host speaks for itself only. */
@@ -94,13 +123,18 @@ function isReport(command: Command): command is Extract<Command, { host: HostId;
   return REPORTS.has(command.kind)
 }
 
+interface MemberChange {
+  readonly context: Uint8Array
+  readonly votes: (member: NodeId) => boolean
+}
+
 /** One entry changes the members of Raft and the hosts of the mesh, or neither: the record travels as the change's context. */
-function memberChange(inventory: Inventory, command: Command, context: Uint8Array): ConfChange | null {
-  const changes = memberSteps(inventory, command)
+function memberChange(inventory: Inventory, command: Command, { context, votes }: MemberChange): ConfChange | null {
+  const changes = memberSteps(inventory, command, votes)
   return changes === null ? null : { transition: 'auto', changes, context }
 }
 
-function memberSteps(inventory: Inventory, command: Command): readonly ConfChangeStep[] | null {
+function memberSteps(inventory: Inventory, command: Command, votes: MemberChange['votes']): readonly ConfChangeStep[] | null {
   switch (command.kind) {
     case 'mesh-init':
       return [{ kind: 'add-voter', node: command.host.member }]
@@ -108,7 +142,9 @@ function memberSteps(inventory: Inventory, command: Command): readonly ConfChang
     case 'host-rejoin': {
       // A host with a new data directory is a new member in the place of its old one.
       const old = inventory.hosts.get(command.host.id)
-      const remove: ConfChangeStep[] = old === undefined || old.member === command.host.member ? [] : [{ kind: 'remove', node: old.member }]
+      // A lost voter is missed, but still counted, until somebody takes its place: without it the number would be even.
+      const stays = old === undefined || old.member === command.host.member || votes(old.member)
+      const remove: ConfChangeStep[] = stays ? [] : [{ kind: 'remove', node: old.member }]
       return [...remove, { kind: 'add-learner', node: command.host.member }]
     }
     case 'host-remove': {

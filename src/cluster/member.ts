@@ -20,7 +20,7 @@ import { leaderDesk, type LeaderDesk } from './leader-desk.ts'
 import { members, type Members } from './members.ts'
 import { raftCluster } from './raft-cluster.ts'
 import { raftTransport, receiveFrames, receiveSnapshots, type RaftTransportOptions } from './raft-transport.ts'
-import { servePropose } from './serve.ts'
+import { serveMembers } from './serve.ts'
 import { type MeshIdentity } from './wire.ts'
 
 /** What a data directory remembers of its membership; written once init or join is committed. */
@@ -140,10 +140,10 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
     onFatal: ports.onFatal,
     ...(ports.raftLimits === undefined ? {} : { limits: ports.raftLimits }),
   })
-  const desk = leaderDesk({ self, clock, replica, machine })
+  const desk = leaderDesk({ self, clock, replica, machine, members: known })
   const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk })
   const offs = [
-    servePropose(mesh, desk),
+    serveMembers(mesh, desk),
     receiveFrames(frames, (message) => replica.receive(message)),
     receiveSnapshots(frames, identity.member, (stream, from) => replica.receiveSnapshot(stream, from)),
     mesh.onPeer((event) => {

@@ -2,18 +2,20 @@
 import { sleep, type Clock } from '../base/clock.ts'
 import { emitter } from '../base/emitter.ts'
 import { hasCode, OperationError } from '../base/errors.ts'
-import { type HostId } from '../base/ids.ts'
+import { type HostId, type MemberId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Replica, type ReplicaStatus } from '../consensus/replica.ts'
-import { NOBODY } from '../consensus/types.ts'
-import { type Cluster, type ClusterStatus, type MemberStatus, type ProposeOptions } from '../inventory/cluster.ts'
+import { isJoint } from '../consensus/config-change.ts'
+import { type ConfState, NOBODY, type NodeId } from '../consensus/types.ts'
+import { type Cluster, type ClusterStatus, type HandOver, type MemberStatus, type ProposeOptions } from '../inventory/cluster.ts'
 import { type AdminCommand, type HostCommand } from '../inventory/command.ts'
+import { type Inventory } from '../inventory/inventory.ts'
 import { type CommandResult } from '../inventory/model.ts'
 import { type Mesh } from '../mesh/mesh.ts'
 import { type InventoryMachine } from './inventory-machine.ts'
 import { type LeaderDesk } from './leader-desk.ts'
 import { type Members } from './members.ts'
-import { parseProposeReply, PROPOSE, type ProposeRequest } from './wire.ts'
+import { HAND_OVER, parseProposeReply, PROPOSE, type ProposeRequest } from './wire.ts'
 
 /** Without a leader for this long a proposal fails with `no-quorum`: twice the longest silent fail-over. */
 const NO_LEADER_MS = 3_000
@@ -35,6 +37,8 @@ export interface RaftClusterOptions {
 export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): void } {
   const { clock, replica, machine, desk } = options
   const leading = emitter<number | null>()
+  const membersChanged = emitter<void>()
+  const offLeaving = desk.leaving.changes.on(() => membersChanged.emit())
   let leaderlessSince: number | null = clock.now()
   let announced: number | null = null
 
@@ -45,7 +49,10 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): vo
     announced = term
     leading.emit(term)
   }
+  let before = replica.status()
   const offStatus = replica.onStatus((status) => {
+    if (status.conf !== before.conf || status.leader !== before.leader) membersChanged.emit()
+    before = status
     if (status.leader !== NOBODY) leaderlessSince = null
     else leaderlessSince ??= clock.now()
     announce(status)
@@ -61,8 +68,13 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): vo
     propose: (command, how) => proposeSomewhere(options, command, how),
     proposeAsLeader: (command, signal) => desk.decide(command, signal).catch(staleDecision),
     onChange: (listener) => machine.changes.on(listener),
+    handOver: (wish, signal) => handOverSomewhere(options, wish, signal),
+    onMembers: (listener) => membersChanged.on(listener),
     onLeading: (listener) => leading.on(listener),
-    stop: offStatus,
+    stop() {
+      offStatus()
+      offLeaving()
+    },
   }
 }
 
@@ -85,6 +97,8 @@ async function proposeSomewhere(
   const request: ProposeRequest = { command, actor: how.actor, reason: how.reason ?? null, requestKey: how.requestKey ?? null }
   let uncertain = false
   let leaderSeen = clock.now()
+  /** What the last try said of its own, to be told when there is no time for another. */
+  let last: unknown
   for (;;) {
     try {
       const { index, result } = await tryOnce(options, request, how.signal)
@@ -95,13 +109,14 @@ async function proposeSomewhere(
     } catch (error) {
       // First of all: what was under way when the time was up may have been committed too.
       uncertain ||= error instanceof OperationError && mayBeDone(error)
-      if (how.signal.aborted) throw ended(how.signal, uncertain)
+      if (isVoteNeeded(error)) last = error
+      if (how.signal.aborted) throw ended(how.signal, uncertain, last)
       if (!hasCode(error, 'unreachable', 'no-quorum', 'timeout', 'conflict')) throw error
     }
     if (replica.status().leader !== NOBODY) leaderSeen = clock.now()
     else if (clock.now() - leaderSeen >= NO_LEADER_MS) throw uncertain ? unknownOutcome() : noQuorum()
     await sleep(clock, RETRY_MS, how.signal).catch(() => {
-      throw ended(how.signal, uncertain)
+      throw ended(how.signal, uncertain, last)
     })
   }
 }
@@ -130,6 +145,16 @@ async function tryOnce(
   }
 }
 
+/** Where this host leads it is its own to do, else the leader's. Not tried again: whoever asked sees who leads now, and decides. */
+async function handOverSomewhere(options: RaftClusterOptions, wish: HandOver, signal: AbortSignal): Promise<void> {
+  const { replica, members, mesh, desk } = options
+  const { leader, role } = replica.status()
+  if (role === 'leader') return desk.handOver(wish, signal)
+  const host = leader === NOBODY ? undefined : members.hostOf(leader)
+  if (host === undefined) throw noQuorum()
+  await mesh.request(host, HAND_OVER, wish, { deadlineMs: TRY_MS, signal })
+}
+
 /** Whoever wrote through this host reads its own write here. */
 function appliedHere(replica: RaftClusterOptions['replica'], index: number, signal: AbortSignal): Promise<void> {
   if (replica.status().appliedIndex >= index) return Promise.resolve()
@@ -155,9 +180,13 @@ function mayBeDone(error: OperationError): boolean {
   return error.code === 'unreachable' ? sent !== false : error.code === 'timeout'
 }
 
-function ended(signal: AbortSignal, uncertain: boolean): unknown {
+function ended(signal: AbortSignal, uncertain: boolean, last: unknown): unknown {
   if (!hasCode(signal.reason, 'timeout')) return signal.reason
-  return uncertain ? unknownOutcome() : noQuorum()
+  return uncertain ? unknownOutcome() : (last ?? noQuorum())
+}
+
+function isVoteNeeded(error: unknown): boolean {
+  return error instanceof OperationError && error.data['kind'] === 'vote-needed'
 }
 
 function noQuorum(): OperationError {
@@ -193,16 +222,26 @@ function clusterStatus(options: RaftClusterOptions, leaderlessSince: number | nu
     quorum: leader === null ? 'lost' : 'ok',
     staleMs: leader === null ? Math.round(clock.now() - (leaderlessSince ?? clock.now())) : null,
     members: memberStatuses(options, status),
+    strangers: strangers(options.machine.inventory(), status.conf),
+    changing: isJoint(status.conf),
   }
 }
 
-function memberStatuses({ machine }: RaftClusterOptions, status: ReplicaStatus): readonly MemberStatus[] {
+function strangers(inventory: Inventory, { voters, outgoing }: ConfState): readonly MemberId[] {
+  const known = new Set<NodeId>([...inventory.hosts.values()].map(({ member }) => member))
+  // Every member was one of a host when it came into the configuration.
+  return [...new Set([...voters, ...outgoing])].filter((id) => !known.has(id)).map((id) => id as MemberId)
+}
+
+function memberStatuses({ machine, desk }: RaftClusterOptions, status: ReplicaStatus): readonly MemberStatus[] {
   const voters = new Set([...status.conf.voters, ...status.conf.outgoing])
   return [...machine.inventory().hosts.values()].map((host) => {
     const progress = status.progress.get(host.member)
     const voterRole = status.leader === host.member ? 'leader' : host.role === 'witness' ? 'witness' : 'voter'
     return {
       host: host.id,
+      member: host.member,
+      leaving: desk.leaving.has(host.member),
       role: voters.has(host.member) ? voterRole : 'learner',
       matchIndex: progress?.match ?? null,
       active: status.role !== 'leader' ? null : host.member === status.id || progress?.active === true,

@@ -1,9 +1,18 @@
-// What a member answers to other hosts: proposals that reach it because it leads.
+// What a member answers to other hosts: what they ask of it because it leads.
 import { type Mesh } from '../mesh/mesh.ts'
 import { type LeaderDesk } from './leader-desk.ts'
-import { parseProposeRequest, PROPOSE } from './wire.ts'
+import { HAND_OVER, parseHandOver, parseProposeRequest, PROPOSE } from './wire.ts'
 
 /** Returns the way to stop. */
-export function servePropose(mesh: Mesh, desk: LeaderDesk): () => void {
-  return mesh.handle(PROPOSE, (body, { from, signal }) => desk.accept(parseProposeRequest(body), from, signal))
+export function serveMembers(mesh: Mesh, desk: LeaderDesk): () => void {
+  const offs = [
+    mesh.handle(PROPOSE, (body, { from, signal }) => desk.accept(parseProposeRequest(body), from, signal)),
+    mesh.handle(HAND_OVER, async (body, { signal }) => {
+      await desk.handOver(parseHandOver(body), signal)
+      return {}
+    }),
+  ]
+  return () => {
+    for (const off of offs) off()
+  }
 }

@@ -2,11 +2,14 @@
 import * as v from 'valibot'
 import { OperationError } from '../base/errors.ts'
 import { type GenerationId, type HostId, type MemberId, type MeshId, type RequestKey } from '../base/ids.ts'
+import { type HandOver } from '../inventory/cluster.ts'
 import { type AdminCommand, type HostCommand, type JoiningHost } from '../inventory/command.ts'
 import { type CommandResult } from '../inventory/model.ts'
 
 /** A member asks the leader to propose: body ProposeRequest, reply ProposeReply. */
 export const PROPOSE = 'cluster.propose'
+/** A member asks the leader to hand over: body HandOver, an empty reply once the other leads. */
+export const HAND_OVER = 'cluster.hand-over'
 /** An inviter passes a joiner's request to the leader: body JoinRequest, reply JoinReply. */
 export const JOIN = 'cluster.join'
 
@@ -65,6 +68,18 @@ const proposeRequest = v.object({
 /** The command inside is checked by `decodeRecord`, as every command that enters the log. */
 export function parseProposeRequest(body: unknown): ProposeRequest {
   return parsed<ProposeRequest>(proposeRequest, body, 'proposal')
+}
+
+const handOver = v.object({
+  to: v.custom<HostId>((value) => typeof value === 'string'),
+  why: v.pipe(v.string(), v.maxLength(1000)),
+  actor: v.pipe(v.string(), v.maxLength(200)),
+  reason: v.nullable(v.pipe(v.string(), v.maxLength(1000))),
+  dryRun: v.boolean(),
+})
+
+export function parseHandOver(body: unknown): HandOver {
+  return parsed<HandOver>(handOver, body, 'wish for another leader')
 }
 
 const joinReply = v.object({

@@ -9,7 +9,10 @@ import { type CommandResult, FIRST_GENERATION, type Host, type HostStatus } from
 import { done, notFound, refused, stale, taken } from './results.ts'
 import { addressReasons, nameReasons } from './validate.ts'
 
-type MeshCommand = Extract<Command, { kind: 'mesh-init' | 'host-join' | 'host-rejoin' | 'mesh-renew' | 'host-remove' | 'voters-change' }>
+type MeshCommand = Extract<
+  Command,
+  { kind: 'mesh-init' | 'host-join' | 'host-rejoin' | 'mesh-renew' | 'host-remove' | 'voters-change' | 'leader-transfer' }
+>
 
 /** Only a `done` lets the configuration change happen: members of Raft and hosts of the mesh change together or not at all. */
 export function applyMesh(draft: Draft, command: MeshCommand): CommandResult {
@@ -26,6 +29,8 @@ export function applyMesh(draft: Draft, command: MeshCommand): CommandResult {
       return leave(draft, command)
     case 'voters-change':
       return voters(draft, command)
+    case 'leader-transfer':
+      return transfer(draft, command)
   }
 }
 
@@ -152,7 +157,7 @@ function leave(draft: Draft, command: Extract<Command, { kind: 'host-remove' }>)
 
 /** The members themselves live in Raft's configuration; here it is checked that they are hosts, and written down for people. */
 function voters(draft: Draft, command: Extract<Command, { kind: 'voters-change' }>): CommandResult {
-  const { promote, demote, remove } = command
+  const { promote, demote, remove, why } = command
   const hosts = new Map<MemberId, Host>([...draft.state.hosts.values()].map((host) => [host.member, host]))
   const strangers = [...promote, ...demote].filter((member) => !hosts.has(member))
   if (strangers.length > 0) return stale(`members ${strangers.join(', ')} are no hosts of this mesh`)
@@ -164,6 +169,15 @@ function voters(draft: Draft, command: Extract<Command, { kind: 'voters-change' 
     promoted: names(promote),
     demoted: names(demote),
     removed: names(remove),
+    ...(why === undefined ? {} : { why }),
   })
   return done()
+}
+
+/** Who leads is Raft's to say and stands nowhere in the inventory; why it was asked to change does. */
+function transfer(draft: Draft, { to, why }: Extract<Command, { kind: 'leader-transfer' }>): CommandResult {
+  const host = draft.state.hosts.get(to)
+  if (host === undefined) return stale(`host ${to} is no host of this mesh`)
+  draft.event('mesh.leader-transfer', `mesh ${draft.state.mesh?.name ?? ''}`, { to: host.name, why })
+  return done({ id: to })
 }

@@ -59,6 +59,7 @@ function dispatch(draft: Draft): CommandResult {
     case 'mesh-renew':
     case 'host-remove':
     case 'voters-change':
+    case 'leader-transfer':
       return applyMesh(draft, command)
     case 'agent-started':
     case 'host-addresses':

@@ -1,6 +1,5 @@
 // The port to the agreed state: read, propose, hear of changes. The daemon plugs Raft behind it; tests a fake of one file.
-import { type HostId } from '../base/ids.ts'
-import { type RequestKey } from '../base/ids.ts'
+import { type HostId, type MemberId, type RequestKey } from '../base/ids.ts'
 import { type AdminCommand, type HostCommand, type LeaderCommand, type MemberCommand } from './command.ts'
 import { type Inventory } from './inventory.ts'
 import { type CommandResult } from './model.ts'
@@ -18,11 +17,18 @@ export interface ClusterStatus {
   /** Milliseconds since the leader was last heard; null while quorum is ok. */
   readonly staleMs: number | null
   readonly members: readonly MemberStatus[]
+  /** Voters whose host is no host of the mesh any more, or has another member by now. */
+  readonly strangers: readonly MemberId[]
+  /** A change of the voters is under way. */
+  readonly changing: boolean
 }
 
 export interface MemberStatus {
   readonly host: HostId
+  readonly member: MemberId
   readonly role: RaftRole
+  /** It is being removed, and gives up its vote first. Known on the leader only. */
+  readonly leaving: boolean
   /** Known on the leader only. */
   readonly matchIndex: number | null
   readonly active: boolean | null
@@ -33,6 +39,17 @@ export interface ProposeOptions {
   readonly actor: string
   readonly reason?: string | null
   readonly requestKey?: RequestKey | null
+}
+
+/** A wish that another host lead. */
+export interface HandOver {
+  readonly to: HostId
+  /** For the event log. */
+  readonly why: string
+  readonly actor: string
+  readonly reason: string | null
+  /** Checks only. */
+  readonly dryRun: boolean
 }
 
 /** A change that this host applied. `index` is the Raft index after it. */
@@ -56,6 +73,13 @@ export interface Cluster {
   propose(command: AdminCommand | HostCommand, options: ProposeOptions): Promise<CommandResult>
   /** Controllers only: proposes here and in `leaderTerm`, or not at all (`stale`). */
   proposeAsLeader(command: LeaderCommand | MemberCommand, signal: AbortSignal): Promise<CommandResult>
+  /**
+   * Asks the leader, wherever it is, to hand over; resolves once the other leads. Rejects with `refused` and every reason (it does not vote, is
+   * not heard of, lags, leads already), `timeout` (it did not take over; the message says who leads), `no-quorum`, `unreachable`.
+   */
+  handOver(wish: HandOver, signal: AbortSignal): Promise<void>
+  /** Who votes, leads or is leaving may have changed. */
+  onMembers(listener: () => void): () => void
   onChange(listener: (change: Change) => void): () => void
   /** Leadership won (`term`, own entry applied) or lost (null): controllers start and stop by it. */
   onLeading(listener: (term: number | null) => void): () => void

@@ -63,13 +63,15 @@ const MESH = {
     plan: is.word,
   }),
   'host-remove': object({ kind: literal('host-remove'), host }),
-  'voters-change': object({
+  'voters-change': object<Extract<Command, { kind: 'voters-change' }>>({
     kind: literal('voters-change'),
     leaderTerm,
     promote: list(member, 64),
     demote: list(member, 64),
     remove: list(member, 64),
+    why: optional(is.sentence),
   }),
+  'leader-transfer': object({ kind: literal('leader-transfer'), leaderTerm, to: host, why: is.sentence }),
   'agent-started': object({
     kind: literal('agent-started'),
     host,

@@ -15,7 +15,7 @@ import { type Reason } from '../base/errors.ts'
 import { type DiskFormat, type DirectBoot, type Epoch, type HostFacts, type HostRole, type StopIntent, type VmStatus } from './model.ts'
 
 /** Raised with every new kind or field; a member that meets a newer one stops, it never skips. */
-export const COMMAND_VERSION = 1
+export const COMMAND_VERSION = 2
 
 /** A disk of `vm create`: an existing one by id, or a new one that is made with the VM. */
 export type DiskWish =
@@ -143,6 +143,8 @@ export type LeaderCommand = { readonly leaderTerm: number } & (
   | { readonly kind: 'vm-unplaceable'; readonly vm: VmId; readonly reasons: readonly Reason[] }
   /** Another host takes over the file work of one that is gone. */
   | { readonly kind: 'disk-reassign'; readonly disk: DiskId; readonly to: HostId }
+  /** Written down before leadership is handed over; changes nothing but the event log. */
+  | { readonly kind: 'leader-transfer'; readonly to: HostId; readonly why: string }
 )
 
 /** Travel as the context of a configuration change: one entry changes the members of Raft and the hosts of the mesh, or neither. */
@@ -169,6 +171,8 @@ export type MemberCommand =
       readonly promote: readonly MemberId[]
       readonly demote: readonly MemberId[]
       readonly remove: readonly MemberId[]
+      /** For the event log; absent in records of version 1. */
+      readonly why?: string
     }
 
 export interface JoiningHost {

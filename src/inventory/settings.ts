@@ -11,6 +11,14 @@ interface NumberSetting {
 }
 
 export const SETTINGS = {
+  'mesh.voter-replace-after-s': {
+    default: 300,
+    min: 1,
+    max: 86_400,
+    whole: true,
+    description:
+      'Seconds a voter is away before another host gets its vote: longer than a reboot, shorter than the wait for a second failure.',
+  },
   'vm.shutdown-timeout-s': {
     default: 90,
     min: 1,

@@ -11,6 +11,14 @@ import { type Load } from '../inventory/load.ts'
 /** Controllers look at least this often; changes of the inventory wake them at once. */
 const LOOK_EVERY_MS = 1_000
 
+/** How a host is connected with this one. */
+export interface Contact {
+  /** Since when without a break; null while it is down. */
+  readonly upMs: number | null
+  /** Since a byte came from it; null if none ever did. */
+  readonly silentMs: number | null
+}
+
 /** What a controller sees, and its only way to act: a proposal that counts in this term or not at all. */
 export interface Duty {
   readonly self: HostId
@@ -21,7 +29,11 @@ export interface Duty {
   /** What this host's detector says of the others; a hint for placement, never a proof of death. */
   liveness(): ReadonlyMap<HostId, 'up' | 'suspect'>
   load(): Load
+  /** The links of this host to the others. */
+  contacts(): ReadonlyMap<HostId, Contact>
   propose(command: LeaderDecision, signal: AbortSignal): Promise<void>
+  /** Hands leadership to another host: whoever leads then has controllers of its own. Rejects as the port does. */
+  handOver(to: HostId, why: string, signal: AbortSignal): Promise<void>
 }
 
 /** A controller's command without the term, which the duty adds. */
@@ -31,7 +43,7 @@ type WithoutTerm<T> = T extends unknown ? Omit<T, 'leaderTerm'> : never
 /** One look at the mesh and what follows from it. Called again and again while this host leads; state between calls is the controller's own. */
 export type Controller = (duty: Duty, signal: AbortSignal) => Promise<void>
 
-export interface ControllersOptions extends Pick<Duty, 'self' | 'clock' | 'log' | 'cluster' | 'liveness' | 'load'> {
+export interface ControllersOptions extends Pick<Duty, 'self' | 'clock' | 'log' | 'cluster' | 'liveness' | 'load' | 'contacts'> {
   /** Made anew for every term. */
   readonly controllers: readonly (() => { readonly name: string; readonly run: Controller })[]
 }
@@ -53,6 +65,10 @@ export function startControllers(options: ControllersOptions): Controllers {
         const result = await cluster.proposeAsLeader({ ...decision, leaderTerm: term }, signal)
         if (result.kind !== 'done') log.warn({ decision, result }, `${decision.kind} came to nothing`)
       },
+      handOver(to, why, signal) {
+        const name = cluster.view().hosts.get(options.self)?.name ?? options.self
+        return cluster.handOver({ to, why, actor: `leader ${name}`, reason: null, dryRun: false }, signal)
+      },
     }
     loops = options.controllers.map((make) => {
       const controller = make()
@@ -69,15 +85,17 @@ export function startControllers(options: ControllersOptions): Controllers {
     loops = []
     await Promise.all(ending.map((loop) => loop.stop()))
   }
+  const wake = (): void => {
+    for (const loop of loops) loop.wake()
+  }
   const offs = [
     cluster.onLeading((term) => {
       void rest()
       if (term !== null) lead(term)
       else log.info({}, 'not leading: controllers stop')
     }),
-    cluster.onChange(() => {
-      for (const loop of loops) loop.wake()
-    }),
+    cluster.onChange(wake),
+    cluster.onMembers(wake),
   ]
   return {
     async stop() {

@@ -174,6 +174,7 @@ class AssembledMesh implements Mesh {
         link: link === undefined ? 'down' : 'up',
         address: link?.connection.address ?? null,
         version: seen?.version ?? null,
+        upMs: seen?.upMs ?? null,
         silentMs: seen?.silentMs ?? null,
         cause: link === undefined ? (this.#dialer.cause(host) ?? 'not reached yet') : null,
       }

@@ -44,6 +44,8 @@ export class Links {
   readonly #clones = new Clones()
   readonly #links = new Map<HostId, Set<Link>>()
   readonly #current = new Map<HostId, Link>()
+  /** When each peer that is up came up: another link that takes over is no break. */
+  readonly #upAt = new Map<HostId, number>()
   /** The link that was lost last, of members only. */
   readonly #last = new Map<HostId, Link>()
   readonly #events: Emitter<PeerEvent> = emitter<PeerEvent>()
@@ -68,9 +70,15 @@ export class Links {
   }
 
   /** What is known of its last link, also of one that ended; undefined if there never was one. */
-  seen(host: HostId, now: number): { readonly version: string; readonly silentMs: number } | undefined {
+  seen(host: HostId, now: number): { readonly version: string; readonly upMs: number | null; readonly silentMs: number } | undefined {
     const link = this.#current.get(host) ?? this.#last.get(host)
-    return link === undefined ? undefined : { version: link.hello.version, silentMs: Math.round(link.silentMs(now)) }
+    if (link === undefined) return undefined
+    const upAt = this.#upAt.get(host)
+    return {
+      version: link.hello.version,
+      upMs: upAt === undefined ? null : Math.round(now - upAt),
+      silentMs: Math.round(link.silentMs(now)),
+    }
   }
 
   holds(connection: WireConnection): boolean {
@@ -228,7 +236,9 @@ export class Links {
     link.isUp = true
     const first = !this.#current.has(link.host)
     this.#choose(link.host)
-    if (first) this.#events.emit({ kind: 'up', host: link.host, bootId: link.hello.bootId })
+    if (!first) return
+    this.#upAt.set(link.host, this.#options.clock.now())
+    this.#events.emit({ kind: 'up', host: link.host, bootId: link.hello.bootId })
   }
 
   /** Of several links the one that the smaller peer id dialled: both sides choose the same. */
@@ -268,6 +278,7 @@ export class Links {
     this.#current.delete(host)
     this.#choose(host)
     if (this.#current.has(host)) return
+    this.#upAt.delete(host)
     this.#last.set(host, link)
     this.#options.gossip().leave(host)
     this.#events.emit({ kind: 'down', host, cause })

@@ -28,6 +28,8 @@ export interface PeerState {
   readonly address: string | null
   /** Version of the program that runs there, from its last hello. */
   readonly version: string | null
+  /** Milliseconds since it is up without a break; null while it is down. */
+  readonly upMs: number | null
   /** Milliseconds since a byte came from it; null if none ever did. */
   readonly silentMs: number | null
   /** Why the link is down, or the last try to make it failed; null while it is up. */

@@ -6,13 +6,14 @@ import { type MemberStatus } from '../../src/inventory/cluster.ts'
 import { NO_LOAD } from '../../src/inventory/load.ts'
 import { type Inventory } from '../../src/inventory/inventory.ts'
 import { aMesh, aMeshWithRunningVm, datastoreId, diskId, hostId, jobId, someVm, vmId } from '../fixture/inventory.ts'
+import { aMember } from '../fixture/members.ts'
 
 function sightOf(inventory: Inventory): Sight {
   return { inventory, load: NO_LOAD, liveness: new Map([...inventory.hosts.keys()].map((id) => [id, 'up'])), roles: new Map() }
 }
 
 function voters(...names: readonly string[]): readonly MemberStatus[] {
-  return names.map((name) => ({ host: hostId(name), role: 'voter', matchIndex: null, active: null }))
+  return names.map((name) => aMember(name))
 }
 
 const fine = { quorum: 'ok', members: voters('h1', 'h2', 'h3') } as const

@@ -31,6 +31,7 @@ import {
   tokenId,
   vmId,
 } from '../fixture/inventory.ts'
+import { aMember } from '../fixture/members.ts'
 
 function sightOf(log: TestLog, load: Sight['load'] = NO_LOAD): Sight {
   const hosts = [...log.now.hosts.keys()]
@@ -235,7 +236,9 @@ describe('the status', () => {
     appliedIndex: 11,
     quorum: 'ok',
     staleMs: null,
-    members: ['h1', 'h2', 'h3'].map((host) => ({ host: hostId(host), role: 'voter' as const, matchIndex: null, active: null })),
+    members: ['h1', 'h2', 'h3'].map((name) => aMember(name)),
+    strangers: [],
+    changing: false,
   } as const
   const parts = { self: { id: 'h2', name: 'h2' }, mesh: { id: 'mesh1', name: 'lab' }, stale: null }
 

@@ -5,9 +5,10 @@ import { sparableVoters, unseatedVms } from '../../src/api/survives.ts'
 import { type MemberStatus } from '../../src/inventory/cluster.ts'
 import { NO_LOAD } from '../../src/inventory/load.ts'
 import { aMesh, hostId, jobId, someVm, vmId } from '../fixture/inventory.ts'
+import { aMember } from '../fixture/members.ts'
 
 function members(...roles: readonly MemberStatus['role'][]): readonly MemberStatus[] {
-  return roles.map((role, at) => ({ host: hostId(`h${at + 1}`), role, matchIndex: null, active: null }))
+  return roles.map((role, at) => aMember(`h${at + 1}`, role))
 }
 const up = (count: number) => new Map(Array.from({ length: count }, (_, at) => [hostId(`h${at + 1}`), 'up' as const]))
 

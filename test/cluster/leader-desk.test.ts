@@ -1,17 +1,19 @@
 // Who may ask the leader for what, and which commands change the members of the Raft group.
 import { beforeEach, describe, expect, it } from 'vitest'
-import { leaderDesk, type LeaderDesk } from '../../src/cluster/leader-desk.ts'
+import { emitter } from '../../src/base/emitter.ts'
+import { leaderDesk, type LeaderDesk, type LeaderDeskOptions } from '../../src/cluster/leader-desk.ts'
 import { inventoryMachine, type InventoryMachine } from '../../src/cluster/inventory-machine.ts'
 import { type ProposeRequest } from '../../src/cluster/wire.ts'
 import { encodeConfChange } from '../../src/consensus/conf-codec.ts'
-import { type Replica } from '../../src/consensus/replica.ts'
-import { type ConfChange } from '../../src/consensus/types.ts'
+import { members } from '../../src/cluster/members.ts'
+import { type ReplicaStatus } from '../../src/consensus/replica.ts'
+import { type ConfChange, type ConfState } from '../../src/consensus/types.ts'
 import { type AdminCommand, type Command, type HostCommand } from '../../src/inventory/command.ts'
 import { decodeRecord } from '../../src/inventory/record.ts'
 import { toRows } from '../../src/inventory/snapshot.ts'
 import { aJoiner, aMesh, hostId, memberId, someVm, tokenId, vmId } from '../fixture/inventory.ts'
 import { restoreWhole } from '../fixture/loaded-state.ts'
-import { manualClock } from '../fixture/manual-clock.ts'
+import { type ManualClock, manualClock } from '../fixture/manual-clock.ts'
 
 interface Proposed {
   readonly data: Uint8Array
@@ -22,25 +24,52 @@ interface Proposed {
 let machine: InventoryMachine
 let proposed: Proposed[]
 let desk: LeaderDesk
+let clock: ManualClock
+let status: ReplicaStatus
+const statuses = emitter<ReplicaStatus>()
 const { signal } = new AbortController()
 
+function become(changes: Partial<ReplicaStatus>): void {
+  status = { ...status, ...changes }
+  statuses.emit(status)
+}
+
+function conf(voters: readonly number[], learners: readonly number[] = []): ConfState {
+  return { voters, outgoing: [], learners, learnersNext: [], autoLeave: false }
+}
+
 beforeEach(() => {
+  clock = manualClock()
   machine = inventoryMachine()
   const { now } = aMesh({ hosts: 3 })
-  restoreWhole(machine, {
-    meta: { index: now.index, term: 1, conf: { voters: [1], outgoing: [], learners: [2, 3], learnersNext: [], autoLeave: false } },
-    values: toRows(now),
-  })
+  const { index } = now
+  restoreWhole(machine, { meta: { index, term: 1, conf: conf([1], [2, 3]) }, values: toRows(now) })
+  status = {
+    id: 1,
+    role: 'leader',
+    term: 3,
+    leader: 1,
+    commitIndex: index,
+    appliedIndex: index,
+    lastIndex: index,
+    firstIndex: 1,
+    conf: conf([1], [2, 3]),
+    progress: new Map(),
+    leading: true,
+  }
   proposed = []
   const take = (data: Uint8Array, change: ConfChange | null, term: number | undefined) => {
     proposed.push({ data, change, term })
     return Promise.resolve({ index: 100, term: 1, result: { kind: 'done', value: {} } })
   }
-  const replica: Pick<Replica, 'propose' | 'proposeConfChange'> = {
+  const replica: LeaderDeskOptions['replica'] = {
+    status: () => status,
+    onStatus: (listener) => statuses.on(listener),
+    transferLeadership: () => Promise.resolve(),
     propose: (data, options) => take(data, null, options.term),
     proposeConfChange: (change, options) => take(change.context, change, options.term),
   }
-  desk = leaderDesk({ self: hostId('h1'), clock: manualClock(), replica, machine })
+  desk = leaderDesk({ self: hostId('h1'), clock, replica, machine, members: members(() => machine.inventory(), new Map()) })
 })
 
 function request(command: AdminCommand | HostCommand): ProposeRequest {
@@ -108,6 +137,51 @@ describe('members change', () => {
       { kind: 'remove', node: 3 },
       { kind: 'add-learner', node: 33 },
     ])
+  })
+
+  it('with a join of a known host whose lost member votes: that one counts on until it is replaced, so that the number stays odd', async () => {
+    become({ conf: conf([1, 2, 3]) })
+    await desk.decide({ kind: 'host-join', token: tokenId('t'), host: aJoiner('h3', { member: memberId(33) }) }, signal)
+    expect(steps()).toEqual([{ kind: 'add-learner', node: 33 }])
+  })
+
+  it('with the removal of a host that votes, after it has given up its vote', async () => {
+    become({ conf: conf([1, 2, 3]) })
+    let asked = 0
+    desk.leaving.changes.on(() => (asked += 1))
+    const removed = desk.accept(request({ kind: 'host-remove', host: hostId('h3') }), hostId('h2'), signal)
+    await clock.run(1_000)
+    expect([asked, desk.leaving.has(3), desk.leaving.has(2), proposed]).toEqual([1, true, false, []])
+    // Joint: in one of its halves it votes still.
+    become({ conf: { ...conf([1]), outgoing: [1, 2, 3] } })
+    await clock.run(1_000)
+    expect(proposed).toEqual([])
+    become({ conf: conf([1], [2, 3]) })
+    await clock.settle(removed, 100)
+    expect(steps()).toEqual([{ kind: 'remove', node: 3 }])
+  })
+
+  it.each([
+    ['when it is needed for longer than a try takes', () => undefined, { code: 'conflict', data: { kind: 'vote-needed' } }],
+    ['when this host leads no more', () => become({ role: 'follower' }), { code: 'unreachable', data: { kind: 'not-leader' } }],
+  ])('not with the removal of a host whose vote stays: %s', async (_, meanwhile, error) => {
+    become({ conf: conf([1, 2, 3]) })
+    const outcome = desk
+      .accept(request({ kind: 'host-remove', host: hostId('h3') }), hostId('h2'), signal)
+      .catch((caught: unknown) => caught)
+    await clock.run(10)
+    meanwhile()
+    expect(await clock.settle(outcome, 4_000)).toMatchObject(error)
+    expect(proposed).toEqual([])
+    // Its asker may have given up: after a while it counts again.
+    await clock.run(15_000)
+    expect(desk.leaving.has(3)).toBe(false)
+  })
+
+  it('not for a removal that will be refused: the vote stays, the log says no', async () => {
+    become({ conf: conf([1, 2, 3]) })
+    await desk.accept(request({ kind: 'host-remove', host: hostId('nobody') }), hostId('h2'), signal)
+    expect([desk.leaving.has(3), proposed.length]).toEqual([false, 1])
   })
 
   it('with the removal of a host', async () => {

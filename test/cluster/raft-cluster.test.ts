@@ -5,8 +5,9 @@ import { emitter } from '../../src/base/emitter.ts'
 import { OperationError } from '../../src/base/errors.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { inventoryMachine } from '../../src/cluster/inventory-machine.ts'
+import { Leaving } from '../../src/cluster/leaving.ts'
 import { members } from '../../src/cluster/members.ts'
-import { raftCluster } from '../../src/cluster/raft-cluster.ts'
+import { raftCluster, type RaftClusterOptions } from '../../src/cluster/raft-cluster.ts'
 import { type ProposeReply } from '../../src/cluster/wire.ts'
 import { type ReplicaStatus } from '../../src/consensus/replica.ts'
 import { NOBODY, type NodeId } from '../../src/consensus/types.ts'
@@ -57,18 +58,19 @@ beforeEach(() => {
   asked = []
   const answer = (): Promise<ProposeReply> =>
     (answers.length > 1 ? answers.shift() : answers[0])?.() ?? Promise.reject(new Error('no answer'))
+  const replica: RaftClusterOptions['replica'] = {
+    status: () => status,
+    readIndex: () => Promise.resolve(status.appliedIndex),
+    onStatus: (listener) => statuses.on(listener),
+    onApplied: (listener) => applied.on(listener),
+  }
   cluster = raftCluster({
     self: hostId('h1'),
     clock,
     log: silentLog,
     machine,
     members: members(() => machine.inventory(), new Map<NodeId, never>()),
-    replica: {
-      status: () => status,
-      readIndex: () => Promise.resolve(status.appliedIndex),
-      onStatus: (listener) => statuses.on(listener),
-      onApplied: (listener) => applied.on(listener),
-    },
+    replica,
     mesh: {
       request(host, _method, _body, { signal = new AbortController().signal }) {
         asked.push(host)
@@ -81,6 +83,8 @@ beforeEach(() => {
         return answer()
       },
       decide: () => Promise.resolve(DONE.result),
+      handOver: () => Promise.resolve(),
+      leaving: new Leaving(clock, replica),
     },
   })
 })

@@ -156,7 +156,7 @@ describe('a follower whose old directory was put back', () => {
     await group.clock.settle(group.restart(victim.id), 1000)
     await group.rest()
     group.crash(victim.id)
-    leader.replica.transferLeadership(third.id)
+    await group.clock.settle(leader.replica.transferLeadership(third.id, { signal: new AbortController().signal }), 5000)
     await group.clock.runUntil('the third leads', () => third.replica.status().leading, 5000)
     putBack(victim, old)
     await group.restart(victim.id)

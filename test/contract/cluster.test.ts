@@ -51,7 +51,7 @@ clusterContract('on Raft', async (): Promise<ClusterPlace> => {
     }),
   )
   const known = members(() => machine.inventory(), new Map())
-  const desk = leaderDesk({ self: SELF, clock, replica, machine })
+  const desk = leaderDesk({ self: SELF, clock, replica, machine, members: known })
   const mesh = { request: () => Promise.reject(new Error('there is no other host')) }
   const cluster = raftCluster({ self: SELF, clock, log: silentLog, mesh, replica, machine, members: known, desk })
   return {

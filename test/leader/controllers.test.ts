@@ -29,6 +29,7 @@ beforeEach(() => {
     cluster: mesh.of(h1),
     liveness: () => up,
     load: () => NO_LOAD,
+    contacts: () => new Map(),
     controllers: [placementController, diskController],
   })
 })
