@@ -11,14 +11,6 @@ interface NumberSetting {
 }
 
 export const SETTINGS = {
-  'mesh.voter-replace-after-s': {
-    default: 300,
-    min: 1,
-    max: 86_400,
-    whole: true,
-    description:
-      'Seconds a voter is away before another host gets its vote: longer than a reboot, shorter than the wait for a second failure.',
-  },
   'vm.shutdown-timeout-s': {
     default: 90,
     min: 1,
@@ -39,6 +31,14 @@ export const SETTINGS = {
     max: 1_048_576,
     whole: true,
     description: 'MiB of each host that placement leaves to the host itself and to the overhead of its QEMUs.',
+  },
+  'mesh.voter-replace-after-s': {
+    default: 300,
+    min: 1,
+    max: 86_400,
+    whole: true,
+    description:
+      'Seconds a voter is away before another host gets its vote: longer than a reboot, shorter than the wait for a second failure.',
   },
 } as const satisfies Readonly<Record<string, NumberSetting>>
 

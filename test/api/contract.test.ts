@@ -53,7 +53,7 @@ describe('reads', () => {
     ['jobList', {}, [{ id: 'start' }, { id: 'make' }]],
     ['jobList', { query: { open: '1' } }, [{ id: 'make' }]],
     ['jobShow', { params: { job: 'ma' } }, { id: 'make', kind: 'disk-create' }],
-    ['configList', {}, [{ key: 'vm.shutdown-timeout-s' }, {}, {}]],
+    ['configList', {}, [{ key: 'vm.shutdown-timeout-s' }, {}, {}, {}]],
     ['configShow', { params: { key: 'vm.shutdown-timeout-s' } }, { value: 90 }],
     ['names', { query: { kind: 'host' } }, { names: ['h1', 'h2', 'h3'] }],
     ['names', { query: { kind: 'vm' } }, { names: ['web'] }],
@@ -64,7 +64,7 @@ describe('reads', () => {
     [
       'names',
       { query: { kind: 'setting' } },
-      { names: ['vm.shutdown-timeout-s', 'placement.memory-overcommit', 'placement.memory-reserve-mib'] },
+      { names: ['vm.shutdown-timeout-s', 'placement.memory-overcommit', 'placement.memory-reserve-mib', 'mesh.voter-replace-after-s'] },
     ],
   ] as const)('%s with %j', async (route, input, answer) => {
     const agent = await fakeAgent({ inventory: start(), changes: { load: () => NO_LOAD } })
