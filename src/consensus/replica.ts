@@ -220,7 +220,7 @@ class Driver implements Replica {
 
   #command(command: Command): void {
     // Commands that pile up say the same again and again, as connections that close in a loop. Those about snapshots are few and all count.
-    const mayBeDropped = command.kind === 'lost' || command.kind === 'campaign' || command.kind === 'transfer'
+    const mayBeDropped = command.kind === 'lost' || command.kind === 'campaign'
     if (this.#end !== undefined || (mayBeDropped && this.#commands.length >= this.#limits.inboxMessages)) return
     this.#commands.push(command)
     this.#schedule()
