@@ -42,7 +42,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** What figures from this run can be trusted for. */
-function machine(): string {
+export function machine(): string {
   const [lastMinute = 0] = loadavg()
   return `${availableParallelism()} cores, ${lastMinute.toFixed(1)} processes wanted to run in the last minute (this bench among them)`
 }

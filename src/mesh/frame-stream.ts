@@ -168,7 +168,7 @@ export class FrameStream {
   #flushSoon(): void {
     if (this.#flushSet) return
     this.#flushSet = true
-    this.#clock.defer(() => {
+    queueMicrotask(() => {
       this.#flushSet = false
       this.flush()
     })

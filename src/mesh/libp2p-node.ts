@@ -11,6 +11,7 @@ import { type Address, formatAddress, fromMultiaddr, toMultiaddr } from './addre
 import { hostIdOfPeer } from './host-id.ts'
 import { type Identity } from './identity.ts'
 import { type PeerDoor } from './libp2p-gossip.ts'
+import { thriftyMuxer } from './thrifty-muxer.ts'
 import { type WireEvents } from './wire.ts'
 
 export interface NodeOptions {
@@ -39,15 +40,17 @@ export async function startNode(options: NodeOptions): Promise<Libp2p<NodeServic
     // TLS costs a third of noise's CPU here; noise stays for hosts of a version that would have to leave TLS.
     connectionEncrypters: [tls(), noise()],
     streamMuxers: [
-      yamux({
-        keepAliveInterval: 10_000,
-        maxInboundStreams: 128,
-        maxOutboundStreams: 128,
-        // Streams may come before our listener is attached, all those of a host that just linked at once.
-        maxEarlyStreams: 64,
-        // The windows stay at their default: different values at both ends tear the connection down.
-        streamOptions: { maxReadBufferLength: 16 * 1024 * 1024, maxWriteBufferLength: 64 * 1024 * 1024 },
-      }),
+      thriftyMuxer(
+        yamux({
+          keepAliveInterval: 10_000,
+          maxInboundStreams: 128,
+          maxOutboundStreams: 128,
+          // Streams may come before our listener is attached, all those of a host that just linked at once.
+          maxEarlyStreams: 64,
+          // The windows stay at their default: different values at both ends tear the connection down.
+          streamOptions: { maxReadBufferLength: 16 * 1024 * 1024, maxWriteBufferLength: 64 * 1024 * 1024 },
+        }),
+      ),
     ],
     // It killed healthy connections under load and after a stalled event loop; our beats do its work.
     connectionMonitor: { enabled: false },
