@@ -1,6 +1,5 @@
-// Frames over one stream: what one turn sends leaves as one write, urgent frames first, and a full stream drops only what may be dropped.
+// Frames over one stream: what one piece of work sends leaves as one write, urgent frames first, and a full stream drops only what may be dropped.
 import { BugError } from '../base/assert.ts'
-import { type Clock } from '../base/clock.ts'
 import { abortable } from '../base/deadline.ts'
 import { errorText, OperationError } from '../base/errors.ts'
 import { encodeFrames, type Frame, FRAME_HEADER_BYTES, FrameReader, type FrameType } from './frame.ts'
@@ -14,7 +13,6 @@ const MAX_PIECE_BYTES = 256 * 1024
 const MAX_URGENT_BYTES = 1024 * 1024
 
 export interface FrameStreamOptions {
-  readonly clock: Clock
   /** The longest payload that is accepted. */
   readonly maxFrameBytes: number
   /** Frames that are not urgent are refused while more than this waits. */
@@ -31,7 +29,6 @@ export interface FrameListener {
 
 export class FrameStream {
   readonly #wire: WireStream
-  readonly #clock: Clock
   readonly #reader: FrameReader
   readonly #maxWaitingBytes: number
   readonly #urgent: Frame[] = []
@@ -55,7 +52,6 @@ export class FrameStream {
   /** Listens from this moment on. */
   constructor(wire: WireStream, options: FrameStreamOptions) {
     this.#wire = wire
-    this.#clock = options.clock
     this.#reader = new FrameReader(options.maxFrameBytes)
     this.#maxWaitingBytes = options.maxWaitingBytes
     this.#onFirst = options.onFirst
@@ -78,7 +74,7 @@ export class FrameStream {
     return !this.#hasWork && !this.#full
   }
 
-  /** Queues a frame for the end of this turn. False: dropped, the stream is full or gone. */
+  /** Queues a frame for the end of the running piece of work. False: dropped, the stream is full or gone. */
   send(type: FrameType, payload: Uint8Array, urgency: 'urgent' | 'normal'): boolean {
     if (!this.isOpen) return false
     const bytes = FRAME_HEADER_BYTES + payload.length
@@ -165,6 +161,7 @@ export class FrameStream {
     return this.#rest !== undefined || this.#urgent.length + this.#waiting.length > 0
   }
 
+  /** As soon as what runs now is done: to wait for the whole turn costs each hop of a message another round of the event loop. */
   #flushSoon(): void {
     if (this.#flushSet) return
     this.#flushSet = true

@@ -96,9 +96,9 @@ export class JoinGate {
 
   /** Never rejects but for a bug. */
   async serve(wire: WireStream, connection: WireConnection): Promise<void> {
-    const { clock, log, alarms } = this.#options
+    const { log, alarms } = this.#options
     const { host, address } = connection
-    const stream = new FrameStream(wire, { clock, maxFrameBytes: MAX_JOIN_FRAME_BYTES, maxWaitingBytes: MAX_JOIN_FRAME_BYTES })
+    const stream = new FrameStream(wire, { maxFrameBytes: MAX_JOIN_FRAME_BYTES, maxWaitingBytes: MAX_JOIN_FRAME_BYTES })
     const reply = await this.#answer(stream, host).catch((error: unknown) => {
       const reason = whyRefused(error)
       log.warn({ host, address, reason }, 'join refused')

@@ -70,7 +70,6 @@ async function ask({ joiner, claim, offer, host, address }: Attempt, signal: Abo
   const connection = await within({ clock, ms: ADDRESS_MS, what: `dialling ${address}`, signal }, (limit) => dial(host, address, limit))
   try {
     const stream = new FrameStream(await connection.openStream('join', signal), {
-      clock,
       maxFrameBytes: MAX_JOIN_FRAME_BYTES,
       maxWaitingBytes: MAX_JOIN_FRAME_BYTES,
     })

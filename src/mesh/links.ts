@@ -286,7 +286,6 @@ export class Links {
 
   #frames(wire: WireStream): FrameStream {
     return new FrameStream(wire, {
-      clock: this.#options.clock,
       maxFrameBytes: MAX_LINK_FRAME_BYTES,
       maxWaitingBytes: MAX_LINK_WAITING_BYTES,
     })

@@ -107,7 +107,7 @@ export interface Mesh {
   handle(method: string, handler: RequestHandler): () => void
 
   /**
-   * Queues a frame (Raft's); false: dropped, because the link is down or full. Frames of one turn leave as one write. In order within a
+   * Queues a frame (Raft's); false: dropped, because the link is down or full. Frames that one piece of work sends leave as one write. In order within a
    * priority while the link lives; `urgent` ones (up to 1 MiB) overtake and are not dropped before `bulk` ones. Large bulk frames take the
    * second connection.
    */

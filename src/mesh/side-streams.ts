@@ -89,7 +89,7 @@ export class SideStreams {
   }
 
   #frames(kind: SideKind, wire: WireStream, onFirst?: (frame: Frame) => void): FrameStream {
-    const { clock, limits } = this.#options
-    return new FrameStream(wire, { clock, ...limits[kind], ...(onFirst === undefined ? {} : { onFirst }) })
+    const { limits } = this.#options
+    return new FrameStream(wire, { ...limits[kind], ...(onFirst === undefined ? {} : { onFirst }) })
   }
 }

@@ -58,11 +58,11 @@ let stream: FrameStream
 beforeEach(() => {
   clock = manualClock()
   wire = new ScriptedStream()
-  stream = new FrameStream(wire, { clock, maxFrameBytes: 1_000_000, maxWaitingBytes: 1000 })
+  stream = new FrameStream(wire, { maxFrameBytes: 1_000_000, maxWaitingBytes: 1000 })
 })
 
 describe('sending', () => {
-  it('everything of one turn leaves as one write, urgent frames first, each kind in order', async () => {
+  it('what one piece of work sends leaves as one write when it is done, urgent frames first, each kind in order', async () => {
     for (const number of [1, 2]) stream.send(FRAME.mail, Uint8Array.of(number), 'normal')
     for (const number of [3, 4]) stream.send(FRAME.mail, Uint8Array.of(number), 'urgent')
     expect(wire.writes).toEqual([])
@@ -113,7 +113,7 @@ describe('sending', () => {
   })
 
   it('writes are small, so that an urgent frame never waits behind much', async () => {
-    const wide = new FrameStream(wire, { clock, maxFrameBytes: 1_000_000, maxWaitingBytes: 10_000_000 })
+    const wide = new FrameStream(wire, { maxFrameBytes: 1_000_000, maxWaitingBytes: 10_000_000 })
     for (let number = 0; number < 100; number += 1) wide.send(FRAME.mail, new Uint8Array(10_000), 'normal')
     await clock.drain()
     expect(wire.sent().flat()).toHaveLength(100)
@@ -243,7 +243,7 @@ describe('receiving', () => {
 
 describe('the first frame', () => {
   const judged = (onFirst: (frame: Frame) => void): FrameStream =>
-    new FrameStream(wire, { clock, maxFrameBytes: 1000, maxWaitingBytes: 1000, onFirst })
+    new FrameStream(wire, { maxFrameBytes: 1000, maxWaitingBytes: 1000, onFirst })
   const twoFrames = encodeFrames([
     { type: FRAME.welcome, payload: Uint8Array.of(1) },
     { type: FRAME.mail, payload: Uint8Array.of(2) },

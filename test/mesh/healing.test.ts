@@ -99,13 +99,13 @@ describe('a connection under the id of a member', () => {
     const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, generationId: null, bootId: 'unheard', version: '1', addresses: [] }
     for (const kind of ['rpc', 'mail', 'bytes'] as const) {
       const opened = await world.clock.settle(connection.openStream(kind, new AbortController().signal), 1000)
-      const stream = new FrameStream(opened, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
+      const stream = new FrameStream(opened, { maxFrameBytes: 1000, maxWaitingBytes: 1000 })
       stream.send(FRAME.hello, encodeHello(hello), 'urgent')
       const answer = await world.clock.settle(stream.next(new AbortController().signal), 1000)
       expect([answer.type, parseRefusal(answer.payload).code]).toEqual([FRAME.refused, 'no-link'])
     }
     const silent = await world.clock.settle(connection.openStream('rpc', new AbortController().signal), 1000)
-    const stream = new FrameStream(silent, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
+    const stream = new FrameStream(silent, { maxFrameBytes: 1000, maxWaitingBytes: 1000 })
     stream.send(FRAME.request, new Uint8Array(20), 'normal')
     await expect(world.clock.settle(stream.next(new AbortController().signal), 1000)).rejects.toMatchObject({ code: 'unreachable' })
   })
@@ -146,7 +146,7 @@ describe('a link', () => {
     await world.clock.run(3000)
     const connection = await world.bareConnection(a, '198.18.0.50:7400', c.id)
     const opened = await world.clock.settle(connection.openStream('link', new AbortController().signal), 1000)
-    const stream = new FrameStream(opened, { clock: world.clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
+    const stream = new FrameStream(opened, { maxFrameBytes: 1000, maxWaitingBytes: 1000 })
     const hello: Hello = { protocol: 1, meshId: MESH, generation: 1, generationId: null, bootId: 'fresh', version: '2.0', addresses: [] }
     stream.send(FRAME.hello, encodeHello(hello), 'urgent')
     const answer = await world.clock.settle(stream.next(new AbortController().signal), 1000)

@@ -220,5 +220,5 @@ describe('messages of the join protocol', () => {
 })
 
 function frames(wire: ConstructorParameters<typeof FrameStream>[0]): FrameStream {
-  return new FrameStream(wire, { clock: world.clock, maxFrameBytes: 1_000_000, maxWaitingBytes: 1_000_000 })
+  return new FrameStream(wire, { maxFrameBytes: 1_000_000, maxWaitingBytes: 1_000_000 })
 }

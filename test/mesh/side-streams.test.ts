@@ -31,7 +31,7 @@ it.each([
   )
   const answered: FrameStream[] = []
   const answer = (wire: WireStream): void => {
-    const stream = new FrameStream(wire, { clock, maxFrameBytes: 1000, maxWaitingBytes: 1000 })
+    const stream = new FrameStream(wire, { maxFrameBytes: 1000, maxWaitingBytes: 1000 })
     stream.receive({ onFrame: (frame) => frame.type === FRAME.hello && stream.send(type, payload, 'urgent') })
     answered.push(stream)
   }
