@@ -32,6 +32,11 @@ export class ReadRounds {
     return this.#next.length > 0
   }
 
+  /** Reads whose round was begun and not yet answered by a quorum. */
+  get hasWaiting(): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** False if there is no room. */
   add(request: ReadRequest): boolean {
     if (this.#next.length + this.#waiting.length >= MAX_WAITING_READS) return false

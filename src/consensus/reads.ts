@@ -14,9 +14,12 @@ export function requestRead(core: Core, request: ReadRequest): void {
   }
 }
 
-/** Reads that came since the last round can begin one. Before an entry of the own term is committed they wait. */
+/**
+ * Reads that came since the last round can begin one, when that is answered: under load they come faster than answers, and each round costs
+ * two messages a follower. Before an entry of the own term is committed they wait.
+ */
 export function readsDue(core: Core): boolean {
-  return core.role === 'leader' && core.reads.hasNext && committedOwnTerm(core)
+  return core.role === 'leader' && core.reads.hasNext && !core.reads.hasWaiting && committedOwnTerm(core)
 }
 
 /** Begins one round for all reads collected since the last Ready. */

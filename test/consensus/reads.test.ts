@@ -49,13 +49,29 @@ describe('ReadIndex on a leader', () => {
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2])
   })
 
+  test('reads that come while a round is under way wait for its answer and share the next one', () => {
+    const leader = servingLeader()
+    leader.raft.readIndex(1)
+    const first = only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
+    leader.raft.readIndex(2)
+    leader.raft.readIndex(3)
+    expect(leader.drain()).toEqual([])
+    const [next] = only(answer(leader, 2, first), 'heartbeat')
+    expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1])
+    answer(leader, 3, next?.readContext ?? 0)
+    expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2, 3])
+  })
+
   test('each round of heartbeats for reads has a number that none had before', () => {
     const leader = servingLeader()
     const rounds = [1, 2, 3, 4].map((id) => {
       leader.raft.readIndex(id)
-      return only(leader.drain(), 'heartbeat')[0]?.readContext
+      const round = only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
+      answer(leader, 2, round)
+      return round
     })
     expect(new Set(rounds).size).toBe(4)
+    expect(rounds).not.toContain(0)
   })
 
   test('an answer to a round of an earlier term serves nothing', () => {
