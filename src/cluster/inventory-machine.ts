@@ -8,20 +8,25 @@ import { decodeRecord } from '../inventory/record.ts'
 import { encodeRow, rowKey, RowLoader } from '../inventory/snapshot.ts'
 
 export interface InventoryMachine extends StateMachine {
+  /** Never goes back: stores that were opened again may hold a little less, a new member's hold nothing until the leader's snapshot came. */
   inventory(): Inventory
   readonly changes: Emitter<Change>
 }
 
 export function inventoryMachine(): InventoryMachine {
+  /** What Raft has applied, and the newest of it that anybody was shown. */
   let current: Inventory = EMPTY
+  let shown: Inventory = EMPTY
   const changes = emitter<Change>()
   const become = (next: Inventory): void => {
-    const before = current
+    const before = shown
     current = next
+    if (next.index <= before.index) return
+    shown = next
     changes.emit({ index: next.index, before, after: next })
   }
   return {
-    inventory: () => current,
+    inventory: () => shown,
     changes,
     apply(entry) {
       const step = apply(current, decodeRecord(entry.data), entry)

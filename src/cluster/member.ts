@@ -5,7 +5,8 @@ import { type HostId, type MemberId, type MeshId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
 import { bootstrap, FIRST } from '../consensus/bootstrap.ts'
-import { startReplica, type Replica } from '../consensus/replica.ts'
+import { type LastingReplica, startLastingReplica } from '../consensus/lasting-replica.ts'
+import { startReplica } from '../consensus/replica.ts'
 import { type ReplicaLimits } from '../consensus/replica-options.ts'
 import { type LogStore, type NodeId, type StateStore } from '../consensus/types.ts'
 import { apply } from '../inventory/apply.ts'
@@ -57,7 +58,7 @@ export interface MemberPorts {
   readonly log: Log
   readonly mesh: Mesh
   readonly store: MemberStore
-  /** The member can go on no longer (disk error, unknown command): the process must end. */
+  /** The member can go on no longer (a bug, an unknown command): the process must end. What a disk does is not fatal, see lasting-replica.ts. */
   readonly onFatal: (error: unknown) => void
   /** Differences from the product's limits: the simulator has its log cut after some dozens of entries. */
   readonly raftLimits?: Partial<ReplicaLimits> | undefined
@@ -65,7 +66,7 @@ export interface MemberPorts {
 
 export interface Member {
   readonly identity: MemberIdentity
-  readonly replica: Replica
+  readonly replica: LastingReplica
   readonly machine: InventoryMachine
   readonly members: Members
   readonly desk: LeaderDesk
@@ -127,18 +128,34 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
   const known = members(() => machine.inventory(), introduced)
   const generation = (): number => machine.inventory().mesh?.generation ?? identity.mesh.generation
   const frames: RaftTransportOptions = { mesh, members: known, log, generation }
-  const stores = await ports.store.openStores(identity.member)
-  const replica = await startReplica({
+  const transport = raftTransport(frames)
+  const replica = await startLastingReplica({
     id: identity.member,
     clock,
     random,
     log,
-    ...stores,
-    machine,
-    transport: raftTransport(frames),
-    tickMs: TICK_MS,
     onFatal: ports.onFatal,
-    ...(ports.raftLimits === undefined ? {} : { limits: ports.raftLimits }),
+    async open(onFatal) {
+      const stores = await ports.store.openStores(identity.member)
+      const limits = ports.raftLimits === undefined ? {} : { limits: ports.raftLimits }
+      try {
+        return await startReplica({
+          id: identity.member,
+          clock,
+          random,
+          log,
+          ...stores,
+          machine,
+          transport,
+          tickMs: TICK_MS,
+          onFatal,
+          ...limits,
+        })
+      } catch (error) {
+        await Promise.allSettled([stores.logStore.close(), stores.stateStore.close()])
+        throw error
+      }
+    },
   })
   const desk = leaderDesk({ self, clock, replica, machine, members: known })
   const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk })
