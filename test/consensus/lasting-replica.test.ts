@@ -159,7 +159,10 @@ describe('opening again', () => {
     expect(heard).toEqual([{ kind: 'damaged', why: 'entry 8 follows 6' }, false])
     expect([world.opens.length, world.stops(), world.fatal]).toEqual([1, 1, []])
     expect(replica.status()).toMatchObject({ role: 'follower', leader: 0, leading: false, lastIndex: 5 })
-    await expect(replica.propose(new Uint8Array(1), {})).rejects.toMatchObject({ code: 'no-quorum', message: expect.stringMatching('entry 8 follows 6') })
+    await expect(replica.propose(new Uint8Array(1), {})).rejects.toMatchObject({
+      code: 'no-quorum',
+      message: expect.stringMatching('entry 8 follows 6'),
+    })
     await expect(replica.readIndex({ signal: AbortSignal.timeout(1000) })).rejects.toMatchObject({ code: 'no-quorum' })
     await world.clock.settle(replica.stop(), 100)
     expect(world.stops()).toBe(1)
