@@ -1,6 +1,6 @@
 // How many histories until a build that is broken on purpose is found out: [NAME...] [--histories N at most] [--seconds N] [--seed N]
 import { parseArgs } from 'node:util'
-import { brokenBuild, brokenBuilds, faultOf } from '../test/linear/broken-builds.ts'
+import { BROKEN_BUILDS, brokenBuild, type BrokenBuildName, faultOf, isBrokenBuild } from '../test/linear/broken-builds.ts'
 import { RaftLab } from '../test/linear/raft-lab.ts'
 import { explain, runHistory } from '../test/linear/run-history.ts'
 import { table } from './shared/figures.ts'
@@ -11,16 +11,18 @@ const histories = Number(values.histories ?? 10)
 const seconds = Number(values.seconds ?? 20)
 const seed = Number(values.seed ?? 1)
 
+const wanted = positionals.length > 0 ? positionals.filter(isBrokenBuild) : BROKEN_BUILDS
+if (wanted.length < positionals.length) throw new Error(`broken builds are: ${BROKEN_BUILDS.join(', ')}`)
 const lab = await RaftLab.start()
 const rows: string[][] = [['', 'rejected in history', 'seconds']]
 try {
-  for (const name of positionals.length > 0 ? positionals : brokenBuilds()) rows.push([name, ...(await findOut(name))])
+  for (const name of wanted) rows.push([name, ...(await findOut(name))])
 } finally {
   await lab.stop()
 }
 process.stdout.write(`\n${table(rows)}`)
 
-async function findOut(name: string): Promise<string[]> {
+async function findOut(name: BrokenBuildName): Promise<string[]> {
   const build = await brokenBuild(name)
   const from = performance.now()
   const passed = (): string => ((performance.now() - from) / 1_000).toFixed(0)

@@ -1,19 +1,20 @@
-// How soon a write works again after the leader is gone: kill -9 of its agent, and a power cut that nobody hears of.
+// How soon a write works again after the leader is gone: kill -9 of its agent, a power cut that nobody hears of, and SIGSTOP.
 import { comesBack, type Death, leaderDies } from '../test/lab/failover.ts'
 import { formMesh, startMeshLab } from '../test/lab/mesh-lab.ts'
 import { printFigures, roundsWanted } from './shared/figures.ts'
 
 /** Milliseconds until a write through a surviving host was done. */
-const PROMISED = { killed: 700, 'power cut': 1_400 } as const satisfies Record<Death, number>
+const PROMISED = { killed: 700, 'power cut': 1_400, stopped: 1_400 } as const satisfies Record<Death, number>
 
 const rounds = roundsWanted(10)
 const lab = await startMeshLab(3)
 try {
   await formMesh(lab)
-  const measured = { killed: await measure('killed'), 'power cut': await measure('power cut') }
+  const measured = { killed: await measure('killed'), 'power cut': await measure('power cut'), stopped: await measure('stopped') }
   printFigures('From the death of the leader until a write through another host was done', [
     { name: 'kill -9 of the agent', values: measured.killed, unit: 'ms', promised: PROMISED.killed },
     { name: 'power cut of the host', values: measured['power cut'], unit: 'ms', promised: PROMISED['power cut'] },
+    { name: 'SIGSTOP of the agent', values: measured.stopped, unit: 'ms', promised: PROMISED.stopped },
   ])
 } finally {
   await lab.stop()

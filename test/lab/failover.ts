@@ -10,6 +10,8 @@ export type Death =
   | 'killed'
   /** The cable is pulled, then every process ends: peers hear nothing. */
   | 'power cut'
+  /** SIGSTOP of the agent: its connections stay, nobody answers on them. */
+  | 'stopped'
 
 export interface Failover {
   readonly died: MeshHost
@@ -29,17 +31,29 @@ export async function leaderDies(hosts: readonly MeshHost[], death: Death): Prom
   // The pulling itself counts: what is measured is never less than what the mesh took.
   const from = performance.now()
   if (death === 'power cut') await leader.host.cut()
-  const gone = death === 'power cut' ? leader.host.crash() : leader.killAgent()
+  const gone = end(leader, death)
   await write(through, `after ${leader.name} was gone`, valueOf(from))
   const writtenAfterMs = performance.now() - from
   await gone
   return { died: leader, through, writtenAfterMs }
 }
 
+function end(leader: MeshHost, death: Death): Promise<void> {
+  switch (death) {
+    case 'killed':
+      return leader.killAgent()
+    case 'power cut':
+      return leader.host.crash()
+    case 'stopped':
+      return leader.agent.signal('SIGSTOP')
+  }
+}
+
 /** Its agent, with its host where that has no power, comes back; returns when all hosts see each other. */
 export async function comesBack({ died }: Failover, hosts: readonly MeshHost[], death: Death): Promise<void> {
   if (death === 'killed') await died.startAgent({ boot: false })
-  else await died.powerOn()
+  else if (death === 'power cut') await died.powerOn()
+  else await died.agent.signal('SIGCONT')
   for (const host of hosts) await wholeMesh(host)
 }
 
