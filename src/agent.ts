@@ -1,12 +1,13 @@
 // The agent put together from its ports: daemon.ts gives it the real world, the simulator a world of its own.
 import { type AgentPorts } from './agent-ports.ts'
-import { type ApiContext } from './api/context.ts'
+import { type ApiContext, type Recovery } from './api/context.ts'
 import { refusal } from './base/errors.ts'
 import { newId, type TokenId } from './base/ids.ts'
 import { splitReference } from './host/resolve-spec.ts'
 import { NO_LOAD } from './inventory/load.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { createToken, encodeToken } from './mesh/token.ts'
+import { startRecovery } from './recovery.ts'
 import { liveness, type Session } from './session.ts'
 
 export interface Agent {
@@ -21,10 +22,17 @@ const INVITERS = 3
 export async function startAgent(ports: AgentPorts): Promise<Agent> {
   const lifecycle = new Lifecycle(ports)
   await lifecycle.resume()
-  return { api: apiContext(ports, lifecycle), stop: () => lifecycle.stop() }
+  const recovery = startRecovery(ports, lifecycle)
+  return {
+    api: apiContext(ports, lifecycle, recovery),
+    async stop() {
+      await recovery.stop()
+      await lifecycle.stop()
+    },
+  }
 }
 
-function apiContext(ports: AgentPorts, lifecycle: Lifecycle): ApiContext {
+function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery): ApiContext {
   const { mesh, clock, random, log, files } = ports
   const session = (): Session => {
     if (lifecycle.session !== undefined) return lifecycle.session
@@ -48,6 +56,7 @@ function apiContext(ports: AgentPorts, lifecycle: Lifecycle): ApiContext {
       init: (name) => lifecycle.init(name),
       join: (request, signal) => lifecycle.join(request, signal),
     },
+    recovery,
     createToken(role, expiresAt) {
       const { identity, machine } = session().member
       const up = liveness(mesh)

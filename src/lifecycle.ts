@@ -16,6 +16,7 @@ export class Lifecycle {
   readonly #ports: AgentPorts
   #session: Session | undefined
   #changing = false
+  #stopped = false
 
   constructor(ports: AgentPorts) {
     this.#ports = ports
@@ -77,16 +78,47 @@ export class Lifecycle {
     })
   }
 
+  /**
+   * The host becomes another member: what runs for the present one stops, `change` prepares the stores of the other, and what it returns is
+   * saved and started. Where that fails before the save, the host goes on as what it was. Guests notice nothing.
+   */
+  async become(change: (before: MemberIdentity) => Promise<MemberIdentity>): Promise<Session> {
+    const { store, onFatal } = this.#ports
+    const session = this.#session
+    if (session === undefined) throw new OperationError('refused', 'this host belongs to no mesh')
+    this.#begin()
+    const before = session.member.identity
+    let after = before
+    try {
+      this.#session = undefined
+      await session.stop()
+      const changed = await change(before)
+      await store.save(changed)
+      after = changed
+    } finally {
+      this.#changing = false
+      // Whatever became of the change: a host that stays without a session is worse than an agent that is started anew.
+      if (!this.#stopped) this.#session = await startSession(this.#ports, after).catch((error: unknown) => fatal(onFatal, error))
+    }
+    if (this.#session === undefined) throw new OperationError('unreachable', 'this agent stops')
+    return this.#session
+  }
+
   async stop(): Promise<void> {
+    this.#stopped = true
     await this.#session?.stop()
+  }
+
+  #begin(): void {
+    if (this.#changing) throw new OperationError('conflict', "another change of this host's membership is under way")
+    this.#changing = true
   }
 
   async #once(change: () => Promise<void>): Promise<void> {
     const name = this.#session?.member.identity.mesh.name
     if (name !== undefined)
       throw new OperationError('conflict', `this host belongs to mesh ${name} already; leaving it is "hostmesh host remove"`)
-    if (this.#changing) throw new OperationError('conflict', 'an init or join is under way on this host')
-    this.#changing = true
+    this.#begin()
     try {
       await change()
     } finally {
@@ -95,11 +127,17 @@ export class Lifecycle {
   }
 }
 
-function joiner({ hostName, facts, bootId, random }: AgentPorts, role: HostRole): Joiner {
+function fatal(onFatal: (error: unknown) => void, error: unknown): undefined {
+  onFatal(error)
+  return undefined
+}
+
+export function joiner({ hostName, facts, bootId, random }: AgentPorts, role: HostRole): Joiner {
   return { name: hostName, role, facts, bootId, member: newMemberId(random) }
 }
 
-function caughtUp(member: Member, self: string, signal: AbortSignal): Promise<void> {
+/** Resolves when this host has applied its own admission. */
+export function caughtUp(member: Member, self: string, signal: AbortSignal): Promise<void> {
   const done = (): boolean => [...member.machine.inventory().hosts.keys()].some((id) => id === self)
   return new Promise((resolve, reject) => {
     if (done()) return resolve()

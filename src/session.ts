@@ -2,6 +2,7 @@
 import { type AgentPorts } from './agent-ports.ts'
 import { serveJoins } from './cluster/join-desk.ts'
 import { startMember, type Member, type MemberIdentity, type MemberPorts } from './cluster/member.ts'
+import { serveStanding } from './cluster/standing.ts'
 import { startAnnouncing } from './host/announce.ts'
 import { serveConsoles, type MeshConsoles } from './host/consoles.ts'
 import { startHost } from './host/host.ts'
@@ -28,6 +29,7 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
   const { cluster } = member
   const offMembership = followMembership(mesh, member)
   const stopJoins = serveJoins(mesh, clock, member)
+  const stopStanding = serveStanding(mesh, member)
   const consoles = serveConsoles({ self, cluster, driver, mesh })
   const actor = `host ${ports.hostName}`
   const announcer = startAnnouncing({ self, actor, clock, log, cluster, mesh, facts, bootId, member: identity.member })
@@ -64,6 +66,7 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
       await alarms.stop()
       await announcer.stop()
       consoles.stop()
+      stopStanding()
       stopJoins()
       offMembership()
       await member.stop()

@@ -1,23 +1,53 @@
 // What somebody should look at: one check a function over what one host sees, each with the command that mends it. Pure.
 import { type ClusterStatus } from '../inventory/cluster.ts'
-import { hostState, vmState } from '../inventory/view.ts'
+import { hostName, hostState, vmState } from '../inventory/view.ts'
 import { byName, type Sight } from './shapes.ts'
 import { type AlarmAnswer } from './types.ts'
 
-type Check = (sight: Sight, cluster: Pick<ClusterStatus, 'quorum' | 'members'>) => readonly AlarmAnswer[]
+type Quorum = Pick<ClusterStatus, 'quorum' | 'members' | 'superseded'>
+type Check = (sight: Sight, cluster: Quorum) => readonly AlarmAnswer[]
 
 /** The critical ones first. */
-export function alarmsOf(sight: Sight, cluster: Pick<ClusterStatus, 'quorum' | 'members'>): AlarmAnswer[] {
+export function alarmsOf(sight: Sight, cluster: Quorum): AlarmAnswer[] {
   const alarms = CHECKS.flatMap((check) => check(sight, cluster))
   return [...alarms.filter(({ severity }) => severity === 'critical'), ...alarms.filter(({ severity }) => severity === 'warning')]
 }
 
-const CHECKS: readonly Check[] = [quorumLost, fatalVoter, silentHosts, mixedVersions, faultyVms, stuckVms, failedDisks, faultyDatastores]
+const CHECKS: readonly Check[] = [
+  superseded,
+  quorumLost,
+  fatalVoter,
+  silentHosts,
+  mixedVersions,
+  faultyVms,
+  stuckVms,
+  failedDisks,
+  faultyDatastores,
+]
+
+/** The mesh went on without this host, or twice. */
+function superseded({ inventory }: Sight, { superseded: by, quorum }: Quorum): readonly AlarmAnswer[] {
+  if (by === null) return []
+  const name = hostName(inventory, by.host)
+  const own = inventory.mesh?.generation ?? 0
+  const fix = `hostmesh mesh recover --rejoin ${name}`
+  if (by.apart) {
+    const message = `the mesh went on twice in generation ${own}, here and at ${name}: a person has to give one up, on the host that is to go over`
+    return [{ severity: 'critical', code: 'superseded', message, fix }]
+  }
+  const next =
+    quorum === 'lost'
+      ? 'it comes in again as a learner by itself within seconds'
+      : 'its own quorum still stands, so a person has to say that it goes over'
+  const message = `the mesh went on in generation ${by.generation}, as ${name} says; this host is in generation ${own}, where nothing is changed any more: ${next}`
+  return [{ severity: 'critical', code: 'superseded', message, fix }]
+}
 
 function quorumLost(_: Sight, { quorum }: Pick<ClusterStatus, 'quorum'>): readonly AlarmAnswer[] {
   if (quorum === 'ok') return []
   const message = 'the mesh has no quorum: nothing can be changed, what is shown may be old'
-  return [{ severity: 'critical', code: 'no-quorum', message, fix: 'hostmesh mesh status, then bring voters back up' }]
+  const fix = 'hostmesh mesh status, then bring voters back up; only if they are gone for good: hostmesh mesh recover --plan'
+  return [{ severity: 'critical', code: 'no-quorum', message, fix }]
 }
 
 /** With several hosts and one voter, that one's death stops all changes; it is worth knowing which one it is. */

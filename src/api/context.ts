@@ -1,11 +1,12 @@
 // What the API needs of the agent that it stands in: the agreed state, and a few things that only this host knows or can do.
 import { type Clock } from '../base/clock.ts'
-import { type HostId, type TokenId, type VmId } from '../base/ids.ts'
+import { type HostId, type MeshId, type TokenId, type VmId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
 import { type Cluster } from '../inventory/cluster.ts'
 import { type Load } from '../inventory/load.ts'
 import { type HostRole } from '../inventory/model.ts'
+import { type RecoveryPlan } from '../inventory/recovery.ts'
 
 export interface ApiContext {
   readonly self: {
@@ -23,6 +24,7 @@ export interface ApiContext {
   liveness(): ReadonlyMap<HostId, 'up' | 'suspect'>
   load(): Load
   readonly lifecycle: Lifecycle
+  readonly recovery: Recovery
   /** Makes the secret of a join token here: only `publicKey` goes into the log, `text` is shown once. */
   createToken(role: HostRole, expiresAt: number): NewToken
   readonly console: Consoles
@@ -44,6 +46,29 @@ export interface JoinRequest {
   /** Null: the role of the token. */
   readonly role: HostRole | null
   readonly progress: (step: string) => void
+}
+
+/** A mesh that lost its quorum for good. All of it works without one. */
+export interface Recovery {
+  /** Asks every host that can be reached; changes nothing. */
+  plan(signal: AbortSignal): Promise<RecoveryView>
+  /** Carries out the plan with this digest. Rejects with `refused` and all reasons, `conflict` when the plan is another one by now. */
+  confirm(digest: string, signal: AbortSignal): Promise<Recovered>
+  /** This host goes over to the generation that `host` lives in, whatever its own has. Rejects with `refused` when that is none to go over to. */
+  rejoin(host: HostId, signal: AbortSignal): Promise<Recovered>
+}
+
+export interface RecoveryView {
+  readonly mesh: { readonly id: MeshId; readonly name: string }
+  readonly plan: RecoveryPlan
+  readonly digest: string
+}
+
+export interface Recovered {
+  readonly mesh: string
+  readonly generation: number
+  /** The same plan was carried out before. */
+  readonly already: boolean
 }
 
 export interface NewToken {

@@ -39,6 +39,16 @@ export const CONTRACT = {
     body: request.JoinBody,
     answer: answer.JoinMessage,
   },
+  recoveryPlan: { ...LOCAL, method: 'GET', path: '/mesh/recovery', answer: answer.RecoveryPlanAnswer },
+  recover: {
+    ...LOCAL,
+    method: 'POST',
+    path: '/mesh/recovery',
+    permission: 'write',
+    body: request.RecoverBody,
+    answer: answer.RecoveredAnswer,
+  },
+  rejoin: { ...LOCAL, method: 'POST', path: '/mesh/rejoin', permission: 'write', body: request.RejoinBody, answer: answer.RecoveredAnswer },
   changes: { ...LOCAL, kind: 'stream', method: 'GET', path: '/changes', query: request.ChangesQuery, answer: answer.ChangeMessage },
 
   status: { ...READ, path: '/status', answer: answer.StatusAnswer },

@@ -28,7 +28,8 @@ export async function readOrStale(source: Source, signal: AbortSignal): Promise<
     return { inventory, stale: null }
   } catch (error) {
     signal.throwIfAborted()
-    if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable')) throw error
+    // What a generation that is over agreed on is old by nature, and worth a look all the same.
+    if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable') && cluster.status().superseded === null) throw error
     // While the quorum seems fine nothing measures the age: it is at least the wait.
     return { inventory: cluster.view(), stale: { ageMs: Math.round(cluster.status().staleMs ?? READ_MS) } }
   }

@@ -27,7 +27,7 @@ export const meshReads: ReadHandlers<'status' | 'meshStatus'> = {
   meshStatus: ({ context, inventory }) => meshAnswer(context, inventory),
 }
 
-export const localRoutes: LocalHandlers = {
+export const localRoutes: Pick<LocalHandlers, 'version' | 'init' | 'names'> = {
   async version({ context }) {
     return { version: context.version, self: named(context), initialised: context.lifecycle.initialised() }
   },

@@ -5,12 +5,13 @@ import { hostReads, hostWrites } from './routes-host.ts'
 import { jobReads, jobWrites } from './routes-job.ts'
 import { localRoutes, meshReads, streamRoutes } from './routes-mesh.ts'
 import { powerWrites } from './routes-power.ts'
+import { recoveryRoutes } from './routes-recovery.ts'
 import { storageReads, storageWrites } from './routes-storage.ts'
 import { vmReads, vmWrites } from './routes-vm.ts'
 
 export const HANDLERS: Handlers = {
   read: { ...meshReads, ...hostReads, ...vmReads, ...storageReads, ...jobReads, ...configReads },
   write: { ...hostWrites, ...vmWrites, ...powerWrites, ...storageWrites, ...jobWrites, ...configWrites },
-  local: localRoutes,
+  local: { ...localRoutes, ...recoveryRoutes },
   stream: streamRoutes,
 }

@@ -105,3 +105,8 @@ export type VmSetBody = v.InferInput<typeof VmSetBody>
 /** Null takes the setting back to its default. */
 export const ConfigSetBody = v.strictObject({ value: v.nullable(v.union([v.string(), v.number(), v.boolean()])) })
 export type ConfigSetBody = v.InferInput<typeof ConfigSetBody>
+
+export const RecoverBody = v.strictObject({
+  digest: v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/, 'must be the eight characters that the plan ends with')),
+})
+export const RejoinBody = v.strictObject({ host: Name })

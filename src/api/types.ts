@@ -196,6 +196,38 @@ export type WriteAnswer = v.InferOutput<typeof WriteAnswer>
 export const InitAnswer = v.object({ mesh: Named, host: Named })
 export type InitAnswer = v.InferOutput<typeof InitAnswer>
 
+/** What going on without the hosts that do not answer would mean. `reasons` is empty where it may be done. */
+export const RecoveryPlanAnswer = v.object({
+  mesh: Named,
+  self: Named,
+  generation: v.object({ from: Count, to: Count }),
+  /** The host that goes on. */
+  chosen: v.nullable(Named),
+  hosts: v.array(
+    v.object({
+      id: Id,
+      name: v.string(),
+      part: v.picklist(['goes-on', 'rejoins', 'away']),
+      voted: v.boolean(),
+      /** Null: it did not answer, `why` says why. */
+      log: v.nullable(v.object({ lastTerm: Count, lastIndex: Count, commitIndex: Count, appliedIndex: Count })),
+      why: v.nullable(v.string()),
+    }),
+  ),
+  /** `unsure`: entries that are kept although nobody who answered knows them to be committed. */
+  kept: v.object({ lastIndex: Count, lastTerm: Count, commitIndex: Count, unsure: Count }),
+  /** The hosts that did not answer may have agreed on more. */
+  mayLoseMore: v.boolean(),
+  running: v.array(v.object({ host: v.string(), vms: v.array(v.string()) })),
+  reasons: v.array(ReasonAnswer),
+  /** What `recover` takes. */
+  digest: v.string(),
+})
+export type RecoveryPlanAnswer = v.InferOutput<typeof RecoveryPlanAnswer>
+
+export const RecoveredAnswer = v.object({ mesh: v.string(), generation: Count, already: v.boolean() })
+export type RecoveredAnswer = v.InferOutput<typeof RecoveredAnswer>
+
 export const VersionAnswer = v.object({ version: v.string(), self: Named, initialised: v.boolean() })
 export type VersionAnswer = v.InferOutput<typeof VersionAnswer>
 

@@ -11,6 +11,7 @@ import { type Command, type CommandRecord, type LeaderCommand, type MemberComman
 import { type Inventory } from '../inventory/inventory.ts'
 import { type CommandResult } from '../inventory/model.ts'
 import { decodeRecord, encodeRecord } from '../inventory/record.ts'
+import { type Generations, isWayOut, supersededError } from './generations.ts'
 import { handOver, type HandOverDesk } from './hand-over.ts'
 import { type InventoryMachine } from './inventory-machine.ts'
 import { Leaving } from './leaving.ts'
@@ -32,11 +33,14 @@ export interface LeaderDeskOptions {
   readonly replica: Pick<Replica, 'propose' | 'proposeConfChange' | 'status' | 'onStatus' | 'transferLeadership'>
   readonly machine: InventoryMachine
   readonly members: Members
+  readonly generations: Pick<Generations, 'superseded'>
 }
 
-export function leaderDesk({ self, clock, replica, machine, members }: LeaderDeskOptions): LeaderDesk {
+export function leaderDesk({ self, clock, replica, machine, members, generations }: LeaderDeskOptions): LeaderDesk {
   const leaving = new Leaving(clock, replica)
   const propose = async (record: CommandRecord, term: number | undefined, signal: AbortSignal): Promise<ProposeReply> => {
+    const superseded = generations.superseded()
+    if (superseded !== null && !isWayOut(record.command.kind, superseded)) throw supersededError(superseded, machine.inventory())
     const bytes = encodeRecord(record)
     const options = term === undefined ? { signal } : { signal, term }
     const change = memberChange(machine.inventory(), record.command, {

@@ -16,6 +16,7 @@ import { EMPTY } from '../inventory/inventory.ts'
 import { FIRST_GENERATION } from '../inventory/model.ts'
 import { toRows } from '../inventory/snapshot.ts'
 import { type Mesh } from '../mesh/mesh.ts'
+import { type Generations, watchGenerations } from './generations.ts'
 import { inventoryMachine, type InventoryMachine } from './inventory-machine.ts'
 import { leaderDesk, type LeaderDesk } from './leader-desk.ts'
 import { members, type Members } from './members.ts'
@@ -71,6 +72,7 @@ export interface Member {
   readonly members: Members
   readonly desk: LeaderDesk
   readonly cluster: Cluster
+  readonly generations: Generations
   stop(): Promise<void>
 }
 
@@ -157,8 +159,13 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
       }
     },
   })
-  const desk = leaderDesk({ self, clock, replica, machine, members: known })
-  const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk })
+  const generations = watchGenerations({
+    mesh,
+    mine: () => machine.inventory().mesh ?? identity.mesh,
+    inventory: () => machine.inventory(),
+  })
+  const desk = leaderDesk({ self, clock, replica, machine, members: known, generations })
+  const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk, generations })
   const offs = [
     serveMembers(mesh, desk),
     receiveFrames(frames, (message) => replica.receive(message)),
@@ -175,7 +182,9 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
     members: known,
     desk,
     cluster,
+    generations,
     async stop() {
+      generations.stop()
       for (const off of offs) off()
       cluster.stop()
       await replica.stop()

@@ -12,6 +12,7 @@ import { type AdminCommand, type HostCommand } from '../inventory/command.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type CommandResult } from '../inventory/model.ts'
 import { type Mesh } from '../mesh/mesh.ts'
+import { type Generations, isWayOut, supersededError } from './generations.ts'
 import { type InventoryMachine } from './inventory-machine.ts'
 import { type LeaderDesk } from './leader-desk.ts'
 import { type Members } from './members.ts'
@@ -32,10 +33,11 @@ export interface RaftClusterOptions {
   readonly machine: Pick<InventoryMachine, 'inventory' | 'changes'>
   readonly members: Members
   readonly desk: LeaderDesk
+  readonly generations: Pick<Generations, 'superseded'>
 }
 
 export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): void } {
-  const { clock, replica, machine, desk } = options
+  const { clock, replica, machine, desk, generations } = options
   const leading = emitter<number | null>()
   const membersChanged = emitter<void>()
   const offLeaving = desk.leaving.changes.on(() => membersChanged.emit())
@@ -62,10 +64,17 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): vo
     view: () => machine.inventory(),
     status: () => clusterStatus(options, leaderlessSince),
     async read(signal) {
+      // What this generation agrees on is not what the mesh agrees on: hosts start nothing by it, people see it marked as stale.
+      const superseded = generations.superseded()
+      if (superseded !== null) throw supersededError(superseded, machine.inventory())
       await replica.readIndex({ signal })
       return machine.inventory()
     },
-    propose: (command, how) => proposeSomewhere(options, command, how),
+    async propose(command, how) {
+      const superseded = generations.superseded()
+      if (superseded !== null && !isWayOut(command.kind, superseded)) throw supersededError(superseded, machine.inventory())
+      return proposeSomewhere(options, command, how)
+    },
     proposeAsLeader: (command, signal) => desk.decide(command, signal).catch(staleDecision),
     onChange: (listener) => machine.changes.on(listener),
     handOver: (wish, signal) => handOverSomewhere(options, wish, signal),
@@ -210,7 +219,7 @@ function unknownOutcome(): OperationError {
 }
 
 function clusterStatus(options: RaftClusterOptions, leaderlessSince: number | null): ClusterStatus {
-  const { replica, members, clock } = options
+  const { replica, members, clock, generations } = options
   const status = replica.status()
   const leader = status.leader === NOBODY ? null : (members.hostOf(status.leader) ?? null)
   return {
@@ -224,6 +233,7 @@ function clusterStatus(options: RaftClusterOptions, leaderlessSince: number | nu
     members: memberStatuses(options, status),
     strangers: strangers(options.machine.inventory(), status.conf),
     changing: isJoint(status.conf),
+    superseded: generations.superseded(),
   }
 }
 

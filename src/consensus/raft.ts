@@ -146,6 +146,7 @@ export class Raft {
       commitIndex: log.committed,
       appliedIndex: log.applied,
       lastIndex: log.lastIndex,
+      lastTerm: log.lastTerm,
       firstIndex: log.firstIndex,
       conf: tracker.conf,
       progress,

@@ -277,6 +277,8 @@ export interface ReplicaStatus {
   readonly commitIndex: number
   readonly appliedIndex: number
   readonly lastIndex: number
+  /** Of the entry at `lastIndex`. */
+  readonly lastTerm: number
   readonly firstIndex: number
   readonly conf: ConfState
   /**

@@ -21,6 +21,16 @@ export interface ClusterStatus {
   readonly strangers: readonly MemberId[]
   /** A change of the voters is under way. */
   readonly changing: boolean
+  /** Set once the mesh went on in another generation: this host changes and starts nothing any more. */
+  readonly superseded: Superseded | null
+}
+
+export interface Superseded {
+  /** Who said so. */
+  readonly host: HostId
+  readonly generation: number
+  /** It has this host's own number: both were begun apart, and a person has to say which of them goes on. */
+  readonly apart: boolean
 }
 
 export interface MemberStatus {
@@ -61,13 +71,13 @@ export interface Change {
 
 /**
  * Errors of all proposing calls: OperationError `no-quorum` (nobody leads: surely not done), `timeout` (outcome unknown: ask again with the
- * same request key), `unreachable`. A command that was committed but refused is a CommandResult, not an error.
+ * same request key), `unreachable`, `refused` with reason `superseded`. A command that was committed but refused is a CommandResult, not an error.
  */
 export interface Cluster {
   /** What this host has applied; may be behind. */
   view(): Inventory
   status(): ClusterStatus
-  /** What was committed when the call began, or later (ReadIndex). Rejects with `no-quorum` or `timeout`. */
+  /** What was committed when the call began, or later (ReadIndex). Rejects with `no-quorum`, `timeout`, or `refused` once superseded. */
   read(signal: AbortSignal): Promise<Inventory>
   /** Travels to the leader by itself, is tried again while the outcome is sure or the request key makes it safe; resolves once applied here. */
   propose(command: AdminCommand | HostCommand, options: ProposeOptions): Promise<CommandResult>

@@ -16,7 +16,7 @@ function voters(...names: readonly string[]): readonly MemberStatus[] {
   return names.map((name) => aMember(name))
 }
 
-const fine = { quorum: 'ok', members: voters('h1', 'h2', 'h3') } as const
+const fine = { quorum: 'ok', superseded: null, members: voters('h1', 'h2', 'h3') } as const
 
 describe('alarms', () => {
   it('are none in a mesh that is well', () => {

@@ -91,6 +91,11 @@ function contextOf(mesh: FakeMesh, consoles: FakeConsoles, { files = [] }: FakeA
       init: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
       join: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
     },
+    recovery: {
+      plan: () => Promise.reject(new OperationError('refused', 'this agent plans no recovery')),
+      confirm: () => Promise.reject(new OperationError('refused', 'this agent is not recovered')),
+      rejoin: () => Promise.reject(new OperationError('refused', 'this agent stays where it is')),
+    },
     createToken() {
       tokens += 1
       return { id: newId((length) => random.bytes(length)), publicKey: `public-${tokens}`, text: `hm1.secret-${tokens}` }

@@ -239,6 +239,7 @@ describe('the status', () => {
     members: ['h1', 'h2', 'h3'].map((name) => aMember(name)),
     strangers: [],
     changing: false,
+    superseded: null,
   } as const
   const parts = { self: { id: 'h2', name: 'h2' }, mesh: { id: 'mesh1', name: 'lab' }, stale: null }
 

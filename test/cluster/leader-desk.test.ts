@@ -52,6 +52,7 @@ beforeEach(() => {
     commitIndex: index,
     appliedIndex: index,
     lastIndex: index,
+    lastTerm: 1,
     firstIndex: 1,
     conf: conf([1], [2, 3]),
     progress: new Map(),
@@ -69,7 +70,14 @@ beforeEach(() => {
     propose: (data, options) => take(data, null, options.term),
     proposeConfChange: (change, options) => take(change.context, change, options.term),
   }
-  desk = leaderDesk({ self: hostId('h1'), clock, replica, machine, members: members(() => machine.inventory(), new Map()) })
+  desk = leaderDesk({
+    self: hostId('h1'),
+    clock,
+    replica,
+    machine,
+    members: members(() => machine.inventory(), new Map()),
+    generations: { superseded: () => null },
+  })
 })
 
 function request(command: AdminCommand | HostCommand): ProposeRequest {

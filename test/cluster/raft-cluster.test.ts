@@ -11,7 +11,7 @@ import { raftCluster, type RaftClusterOptions } from '../../src/cluster/raft-clu
 import { type ProposeReply } from '../../src/cluster/wire.ts'
 import { type ReplicaStatus } from '../../src/consensus/replica.ts'
 import { NOBODY, type NodeId } from '../../src/consensus/types.ts'
-import { type Cluster } from '../../src/inventory/cluster.ts'
+import { type Cluster, type Superseded } from '../../src/inventory/cluster.ts'
 import { type CommandResult } from '../../src/inventory/model.ts'
 import { toRows } from '../../src/inventory/snapshot.ts'
 import { aMesh, hostId } from '../fixture/inventory.ts'
@@ -27,6 +27,7 @@ let cluster: Cluster
 /** What the leader that is asked over the mesh answers, one after the other; the last one for ever. */
 let answers: (() => Promise<ProposeReply>)[]
 let asked: string[]
+let superseded: Superseded | null
 const applied = emitter<number>()
 const statuses = emitter<ReplicaStatus>()
 
@@ -47,6 +48,7 @@ beforeEach(() => {
     commitIndex: now.index,
     appliedIndex: now.index,
     lastIndex: now.index,
+    lastTerm: 3,
     firstIndex: 1,
     conf,
     progress: new Map(),
@@ -56,6 +58,7 @@ beforeEach(() => {
   restoreWhole(machine, { meta: { index: now.index, term: 3, conf }, values: toRows(now) })
   answers = [() => Promise.resolve(DONE)]
   asked = []
+  superseded = null
   const answer = (): Promise<ProposeReply> =>
     (answers.length > 1 ? answers.shift() : answers[0])?.() ?? Promise.reject(new Error('no answer'))
   const replica: RaftClusterOptions['replica'] = {
@@ -69,6 +72,7 @@ beforeEach(() => {
     clock,
     log: silentLog,
     machine,
+    generations: { superseded: () => superseded },
     members: members(() => machine.inventory(), new Map<NodeId, never>()),
     replica,
     mesh: {

@@ -51,9 +51,10 @@ clusterContract('on Raft', async (): Promise<ClusterPlace> => {
     }),
   )
   const known = members(() => machine.inventory(), new Map())
-  const desk = leaderDesk({ self: SELF, clock, replica, machine, members: known })
+  const generations = { superseded: () => null }
+  const desk = leaderDesk({ self: SELF, clock, replica, machine, members: known, generations })
   const mesh = { request: () => Promise.reject(new Error('there is no other host')) }
-  const cluster = raftCluster({ self: SELF, clock, log: silentLog, mesh, replica, machine, members: known, desk })
+  const cluster = raftCluster({ self: SELF, clock, log: silentLog, mesh, replica, machine, members: known, desk, generations })
   return {
     cluster,
     lead: () => clock.runUntil('h1 leads', () => cluster.status().leading, 5_000),

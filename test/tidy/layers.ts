@@ -83,7 +83,8 @@ export const LAYERS: readonly Layer[] = [
   { part: 'agent-ports.ts', imports: EVERYTHING, packages: [] },
   { part: 'session.ts', imports: [...EVERYTHING, 'agent-ports.ts'], packages: [] },
   { part: 'lifecycle.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts'], packages: [] },
-  { part: 'agent.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts'], packages: [] },
+  { part: 'recovery.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts'], packages: [] },
+  { part: 'agent.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts', 'recovery.ts'], packages: [] },
   { part: 'daemon.ts', imports: [...EVERYTHING, 'agent.ts', 'version.ts'], packages: ['pino'] },
   { part: 'cli.ts', imports: ['base', 'cli'], packages: ['@stricli/core'] },
 ]

@@ -6,6 +6,7 @@ import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
 import { ask, paintFor, printJson, show } from '../show.ts'
 import { list, table } from '../table.ts'
+import { recover } from './mesh-recover.ts'
 
 const parameters = { flags: commonFlags, aliases: commonAliases }
 
@@ -50,7 +51,7 @@ const leader = buildCommand<CommonFlags, [], CliContext>({
 })
 
 export const mesh = buildRouteMap({
-  routes: { status: meshStatus, members, leader },
+  routes: { status: meshStatus, members, leader, recover },
   docs: { brief: 'Members, leader, and the log that they agree on' },
 })
 

@@ -1,0 +1,135 @@
+// What an agent does when the mesh went on without it, or can go on through it alone: plans, recoveries, and coming in again by itself.
+import { type AgentPorts } from './agent-ports.ts'
+import { type Recovered, type Recovery, type RecoveryView } from './api/context.ts'
+import { deadline, within } from './base/deadline.ts'
+import { errorText, OperationError, refusal } from './base/errors.ts'
+import { type HostId } from './base/ids.ts'
+import { type Loop, startLoop } from './base/loop.ts'
+import { planRecovery } from './cluster/recovery-plan.ts'
+import { planDigest, recoverAlone } from './cluster/renewal.ts'
+import { askAll } from './cluster/standing.ts'
+import { parseJoinReply } from './cluster/wire.ts'
+import { hostName } from './inventory/view.ts'
+import { caughtUp, joiner, type Lifecycle } from './lifecycle.ts'
+import { memberPorts, type Session } from './session.ts'
+
+/**
+ * A host that the mesh left behind asks to be let in again once its own generation had no leader for so long: twice what voters that start at
+ * the same time need to find each other. With a leader it has a quorum, whose word a person alone may take back.
+ */
+const LEADERLESS_MS = 10_000
+const LOOK_MS = 1_000
+/** The commit of the leader there, through whoever is asked. */
+const ASK_MS = 10_000
+/** A sole voter leads at once; a snapshot of a large mesh takes its time. */
+const SETTLE_MS = 60_000
+
+export function startRecovery(ports: AgentPorts, lifecycle: Lifecycle): Recovery & { stop(): Promise<void> } {
+  const { clock, log } = ports
+  const loop: Loop = startLoop({
+    clock,
+    everyMs: LOOK_MS,
+    onError: (error) => log.info({ error: errorText(error) }, 'the mesh went on without this host, which is not let in again yet'),
+    run: (signal) => goOverAlone(ports, lifecycle, signal),
+  })
+  return {
+    plan: (signal) => recoveryView(ports, memberSession(lifecycle), signal),
+    confirm: (digest, signal) => recover(ports, lifecycle, digest, signal),
+    rejoin: (host, signal) => rejoin(ports, lifecycle, host, signal),
+    stop: () => loop.stop(),
+  }
+}
+
+function memberSession({ session }: Lifecycle): Session {
+  if (session !== undefined) return session
+  throw refusal('this host belongs to no mesh', [
+    { code: 'no-mesh', message: 'it has neither founded nor joined one', fix: 'hostmesh mesh restore FILE, or hostmesh join TOKEN' },
+  ])
+}
+
+async function recoveryView({ mesh }: AgentPorts, { member }: Session, signal: AbortSignal): Promise<RecoveryView> {
+  const inventory = member.machine.inventory()
+  const plan = planRecovery({ self: mesh.self, inventory, answers: await askAll(mesh, member, signal) })
+  const { id, name } = member.identity.mesh
+  return { mesh: { id, name }, plan, digest: planDigest(id, plan) }
+}
+
+/** All is looked at anew, and must be as the person saw it. Done already by the same plan: says so. */
+async function recover(ports: AgentPorts, lifecycle: Lifecycle, digest: string, signal: AbortSignal): Promise<Recovered> {
+  const session = memberSession(lifecycle)
+  const { mesh: now, events } = session.member.machine.inventory()
+  const done = events.findLast(({ type }) => type === 'mesh.recovered')
+  if (now !== null && done?.data['plan'] === digest) return { mesh: now.name, generation: now.generation, already: true }
+  const { plan, digest: found, mesh } = await recoveryView(ports, session, signal)
+  if (plan.reasons.length > 0) throw refusal(`mesh ${mesh.name} was not recovered`, plan.reasons)
+  if (found !== digest) {
+    const message = `the plan is ${found} by now, not ${digest}: hosts came or went, or their logs moved, since it was read`
+    throw new OperationError('conflict', `mesh ${mesh.name} was not recovered`, {
+      reasons: [{ code: 'plan-changed', message, fix: 'hostmesh mesh recover --plan' }],
+    })
+  }
+  const host = { id: ports.mesh.self, addresses: ports.mesh.ownAddresses(), ...joiner(ports, roleIn(session, ports.mesh.self)) }
+  const renewal = { cause: 'recovered', host, generation: plan.to, plan: digest } as const
+  const { member } = await lifecycle.become((before) => recoverAlone(memberPorts(ports), before, renewal))
+  await within({ clock: ports.clock, ms: SETTLE_MS, what: 'leading the recovered mesh', signal }, (limited) => leads(member, limited))
+  return { mesh: mesh.name, generation: plan.to, already: false }
+}
+
+async function leads({ replica, cluster }: Session['member'], signal: AbortSignal): Promise<void> {
+  if (!replica.status().leading) {
+    await new Promise<void>((resolve) => {
+      const off = replica.onStatus(({ leading }) => {
+        if (!leading && !signal.aborted) return
+        off()
+        resolve()
+      })
+    })
+  }
+  await cluster.read(signal)
+}
+
+/** A person says so, whatever this host's own generation has: what only that has is given up. */
+async function rejoin(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, signal: AbortSignal): Promise<Recovered> {
+  const session = memberSession(lifecycle)
+  const { mesh, hosts } = session.member.machine.inventory()
+  const name = hostName({ hosts }, host)
+  const own = mesh?.generation ?? session.member.identity.mesh.generation
+  const other = session.member.generations.of(host)
+  if (other === null || other.generation < own) {
+    const found = other === null ? `nothing was heard of another generation at ${name}` : `${name} lives in generation ${other.generation}`
+    const message = `${found}, this host lives in generation ${own}: only a later one, or one that was begun apart, can be gone over to`
+    throw refusal('this host stays where it is', [{ code: 'no-later-generation', message, fix: 'hostmesh mesh status' }])
+  }
+  return goOver(ports, lifecycle, host, signal)
+}
+
+async function goOverAlone(ports: AgentPorts, lifecycle: Lifecycle, signal: AbortSignal): Promise<void> {
+  const member = lifecycle.session?.member
+  const successor = member?.generations.successor() ?? null
+  const leaderlessMs = member?.cluster.status().staleMs ?? null
+  if (successor === null || leaderlessMs === null || leaderlessMs < LEADERLESS_MS) return
+  ports.log.warn({ ...successor, leaderlessMs }, 'the mesh went on in a later generation: this host goes over to it')
+  await goOver(ports, lifecycle, successor.host, signal)
+}
+
+/** Asks first and changes afterwards: until the reply is saved, this host is what it was. Its former stores stay till it has caught up. */
+async function goOver(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, signal: AbortSignal): Promise<Recovered> {
+  const { mesh, clock, store } = ports
+  const session = memberSession(lifecycle)
+  const offer = joiner(ports, roleIn(session, mesh.self))
+  const asked = { addresses: mesh.ownAddresses(), facts: offer }
+  const reply = parseJoinReply(await mesh.rejoin(session.member.identity.mesh.id, host, asked, { deadlineMs: ASK_MS, signal }))
+  const next = await lifecycle.become(async () => ({ mesh: reply.mesh, member: offer.member, introduced: reply.hosts }))
+  const limit = deadline(clock, SETTLE_MS, 'catching up with the mesh', signal)
+  try {
+    await caughtUp(next.member, mesh.self, limit.signal)
+    await store.removeOthers(offer.member)
+  } finally {
+    limit.done()
+  }
+  return { mesh: reply.mesh.name, generation: reply.mesh.generation, already: false }
+}
+
+function roleIn({ member }: Session, self: HostId): 'host' | 'witness' {
+  return member.machine.inventory().hosts.get(self)?.role ?? 'host'
+}
