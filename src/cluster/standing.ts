@@ -18,7 +18,10 @@ export type Answer =
   /** `why`: it was not reached, or its stores need repair. */
   | { readonly kind: 'silent'; readonly host: HostId; readonly why: string }
 
+/** Throws `failed` while its stores cannot be relied on: what they hold is no ground to go on from. */
 export function standingOf({ identity, replica, machine, members }: Member): Standing {
+  const health = replica.health()
+  if (health.kind !== 'running') throw new OperationError('failed', `its stores need repair: ${health.why}`)
   const { generation, generationId } = machine.inventory().mesh ?? identity.mesh
   const { term, leader, lastTerm, lastIndex, commitIndex, appliedIndex, conf } = replica.status()
   return {
@@ -45,8 +48,8 @@ export function serveStanding(mesh: Mesh, member: Member): () => void {
 export function askAll(mesh: Mesh, member: Member, signal: AbortSignal): Promise<readonly Answer[]> {
   const reasons = new Map(mesh.peers().map(({ host, cause }) => [host, cause]))
   const ask = async (host: HostId): Promise<Answer> => {
-    if (host === mesh.self) return { kind: 'stands', host, standing: standingOf(member) }
     try {
+      if (host === mesh.self) return { kind: 'stands', host, standing: standingOf(member) }
       return { kind: 'stands', host, standing: parseStanding(await mesh.request(host, STANDING, null, { deadlineMs: ASK_MS, signal })) }
     } catch (error) {
       signal.throwIfAborted()

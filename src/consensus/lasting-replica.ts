@@ -218,6 +218,6 @@ function resting(status: ReplicaStatus): ReplicaStatus {
 
 function nothingKnown(id: NodeId): ReplicaStatus {
   const conf = { voters: [], outgoing: [], learners: [], learnersNext: [], autoLeave: false }
-  const log = { term: 0, commitIndex: 0, appliedIndex: 0, lastIndex: 0, firstIndex: 1 }
+  const log = { term: 0, commitIndex: 0, appliedIndex: 0, lastIndex: 0, lastTerm: 0, firstIndex: 1 }
   return { id, role: 'follower', leader: NOBODY, leading: false, conf, progress: new Map(), ...log }
 }

@@ -111,7 +111,7 @@ function script(outcomes: (OperationError | undefined)[]) {
 
 function idleReplica(onStop: () => void): Replica {
   const conf = { voters: [7], outgoing: [], learners: [], learnersNext: [], autoLeave: false }
-  const numbers = { term: 3, commitIndex: 5, appliedIndex: 5, lastIndex: 5, firstIndex: 1 }
+  const numbers = { term: 3, commitIndex: 5, appliedIndex: 5, lastIndex: 5, lastTerm: 3, firstIndex: 1 }
   return {
     status: () => ({ id: 7, role: 'leader', leader: 7, leading: true, conf, progress: new Map(), ...numbers }),
     propose: async () => ({ index: 6, term: 3, result: null }),
