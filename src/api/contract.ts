@@ -39,6 +39,15 @@ export const CONTRACT = {
     body: request.JoinBody,
     answer: answer.JoinMessage,
   },
+  leaderTransfer: {
+    ...LOCAL,
+    kind: 'stream',
+    method: 'POST',
+    path: '/mesh/leader',
+    permission: 'write',
+    body: request.LeaderTransferBody,
+    answer: answer.LeaderMessage,
+  },
   recoveryPlan: { ...LOCAL, method: 'GET', path: '/mesh/recovery', answer: answer.RecoveryPlanAnswer },
   recover: {
     ...LOCAL,

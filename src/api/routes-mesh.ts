@@ -1,6 +1,7 @@
 // Routes of the mesh itself: its beginning, joining it, how it is, and who it is made of.
-import { OperationError, toWireError } from '../base/errors.ts'
-import { Queue } from '../base/queue.ts'
+import { within } from '../base/deadline.ts'
+import { hasCode, OperationError } from '../base/errors.ts'
+import { type MemberStatus } from '../inventory/cluster.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type Mesh } from '../inventory/model.ts'
 import { hostName } from '../inventory/view.ts'
@@ -9,22 +10,24 @@ import { type ApiContext } from './context.ts'
 import { type Query } from './contract.ts'
 import { assertMember } from './freshness.ts'
 import { type LocalHandlers, type ReadHandlers, type Request, type StreamHandlers } from './handler.ts'
+import { leaderRoutes } from './routes-leader.ts'
 import { byName, isoTime } from './shapes.ts'
 import { livenessOf, sightOf } from './sight.ts'
 import { statusAnswer } from './status.ts'
-import { drain, type StreamItem } from './stream.ts'
-import { type JoinMessage, type MeshAnswer, type StatusAnswer } from './types.ts'
+import { stepStream } from './step-stream.ts'
+import { sparableVoters } from './survives.ts'
+import { type MeshAnswer, type StatusAnswer } from './types.ts'
 import { settingKeys } from './routes-config.ts'
 
-/** Steps of a join that a client has not read yet; there are fewer than ten. */
-const JOIN_STEPS = 100
+/** It answers within a round trip; the rest of the answer does not wait longer for one that is busy or gone. */
+const ASK_LEADER_MS = 1_000
 
 export const meshReads: ReadHandlers<'status' | 'meshStatus'> = {
   status({ context, inventory, stale }): StatusAnswer {
     const { id, name } = meshOf(inventory)
     return statusAnswer(sightOf(context, inventory), { cluster: context.cluster.status(), self: named(context), mesh: { id, name }, stale })
   },
-  meshStatus: ({ context, inventory }) => meshAnswer(context, inventory),
+  meshStatus: async ({ context, inventory, signal }) => meshAnswer(context, inventory, await membersOf(context, signal)),
 }
 
 export const localRoutes: Pick<LocalHandlers, 'version' | 'init' | 'names'> = {
@@ -48,35 +51,33 @@ export const streamRoutes: StreamHandlers = {
     return changeFeed({ cluster: context.cluster, clock: context.clock, liveness }, query.since, signal)
   },
   join: joinMessages,
+  ...leaderRoutes,
 }
 
-/** Steps as they come, then how it ended. A client that goes away ends the join, which may be asked for again. */
-async function* joinMessages({ context, body, signal }: Request<'join'>): AsyncGenerator<StreamItem<JoinMessage> | null, void, undefined> {
-  const queue = new Queue<JoinMessage>(JOIN_STEPS)
-  // A step that does not fit is not shown; how the join ended always is.
-  const progress = (step: string): unknown => queue.push({ kind: 'step', step })
-  const end = (message: JoinMessage): void => {
-    if (queue.push(message)) return
-    queue.clear()
-    queue.push(message)
+/** A client that goes away ends the join, which may be asked for again. */
+function joinMessages({ context, body, signal }: Request<'join'>): ReturnType<StreamHandlers['join']> {
+  const { lifecycle, clock } = context
+  return stepStream({ clock, signal }, async (progress) => {
+    await lifecycle.join({ token: body.token, role: body.role ?? null, progress }, signal)
+    return { kind: 'done' as const, ...memberAnswer(context) }
+  })
+}
+
+/** As the leader knows them; where it does not answer in time, what this host knows by itself. */
+async function membersOf({ clock, cluster }: ApiContext, signal: AbortSignal): Promise<readonly MemberStatus[]> {
+  try {
+    return await within({ clock, ms: ASK_LEADER_MS, what: 'asking the leader for its members', signal }, (limited) =>
+      cluster.members(limited),
+    )
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable', 'not-found')) throw error
+    return cluster.status().members
   }
-  context.lifecycle.join({ token: body.token, role: body.role ?? null, progress }, signal).then(
-    () => end({ kind: 'done', ...memberAnswer(context) }),
-    (error: unknown) => end({ kind: 'failed', error: wireAnswer(error) }),
-  )
-  for await (const message of drain(queue, context.clock, signal)) {
-    yield message === null ? null : { data: message }
-    if (message !== null && message.kind !== 'step') return
-  }
 }
 
-function wireAnswer(error: unknown): Extract<JoinMessage, { kind: 'failed' }>['error'] {
-  const { code, message, data, reasons } = toWireError(error)
-  return { code, message, data: { ...data }, reasons: reasons.map((reason) => ({ ...reason })) }
-}
-
-function meshAnswer(context: ApiContext, inventory: Inventory): MeshAnswer {
-  const { term, leader, commitIndex, appliedIndex, quorum, members } = context.cluster.status()
+function meshAnswer(context: ApiContext, inventory: Inventory, members: readonly MemberStatus[]): MeshAnswer {
+  const { term, leader, commitIndex, appliedIndex, quorum } = context.cluster.status()
   const { firstIndex, lastIndex, peers } = context.raft()
   const peerOf = new Map(peers.map((peer) => [peer.host, peer]))
   const { id, name, generation, createdAt } = meshOf(inventory)
@@ -90,10 +91,25 @@ function meshAnswer(context: ApiContext, inventory: Inventory): MeshAnswer {
     firstIndex,
     lastIndex,
     quorum,
+    voters: {
+      total: members.filter(({ role }) => role !== 'learner').length,
+      spare: sparableVoters(livenessOf(context), { members, quorum }),
+    },
     members: byName(members.map((member) => ({ ...member, id: member.host, name: hostName(inventory, member.host) }))).map((member) => {
       const peer = peerOf.get(member.host)
       const link = { connected: peer?.connected ?? null, address: peer?.address ?? null, rttMs: peer?.rttMs ?? null }
-      return { id: member.host, name: member.name, role: member.role, matchIndex: member.matchIndex, ...link }
+      const { host, role, matchIndex, active, leaving } = member
+      return {
+        id: host,
+        name: member.name,
+        role,
+        zone: inventory.hosts.get(host)?.labels['zone'] ?? null,
+        matchIndex,
+        lag: matchIndex === null ? null : Math.max(0, commitIndex - matchIndex),
+        active,
+        leaving,
+        ...link,
+      }
     }),
   }
 }

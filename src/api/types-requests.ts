@@ -47,6 +47,9 @@ export type InitBody = v.InferInput<typeof InitBody>
 export const JoinBody = v.strictObject({ token: v.pipe(v.string(), v.maxLength(4096)), role: v.optional(Role) })
 export type JoinBody = v.InferInput<typeof JoinBody>
 
+export const LeaderTransferBody = v.strictObject({ host: Name, dryRun: v.optional(v.boolean()), reason: v.optional(Text) })
+export type LeaderTransferBody = v.InferInput<typeof LeaderTransferBody>
+
 export const TokenCreateBody = v.strictObject({ role: v.optional(Role), uses: v.optional(Whole), ttlMs: v.optional(Whole) })
 export type TokenCreateBody = v.InferInput<typeof TokenCreateBody>
 

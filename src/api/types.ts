@@ -158,13 +158,23 @@ export const MeshAnswer = v.object({
   firstIndex: Count,
   lastIndex: Count,
   quorum: v.picklist(['ok', 'lost']),
+  /** How many voters there are, and how many of them may still be lost. */
+  voters: v.object({ total: Count, spare: Count }),
   members: v.array(
     v.object({
       id: Id,
       name: v.string(),
       role: v.picklist(['leader', 'voter', 'learner', 'witness']),
-      /** How far the leader knows this member's log to reach; null on a host that does not lead. */
+      /** The host's label `zone`: hosts with the same one fail together. */
+      zone: v.nullable(v.string()),
+      /** How far the leader knows this member's log to reach; null where the leader cannot be asked. */
       matchIndex: v.nullable(Count),
+      /** Entries that it lacks of what is committed. */
+      lag: v.nullable(Count),
+      /** Whether it answers the leader. */
+      active: v.nullable(v.boolean()),
+      /** It gives up its vote, to be removed. */
+      leaving: v.boolean(),
       connected: v.nullable(v.boolean()),
       address: v.nullable(v.string()),
       rttMs: v.nullable(Count),
@@ -245,18 +255,36 @@ export const ChangeMessage = v.object({
 })
 export type ChangeMessage = v.InferOutput<typeof ChangeMessage>
 
-/** Messages of a join: any number of steps, then one of the others. */
-export const JoinMessage = v.variant('kind', [
-  v.object({ kind: v.literal('step'), step: v.string() }),
-  v.object({ kind: v.literal('done'), mesh: Named, host: Named }),
-  v.object({
-    kind: v.literal('failed'),
-    error: v.object({
-      code: v.string(),
-      message: v.string(),
-      data: v.record(v.string(), v.unknown()),
-      reasons: v.array(ReasonAnswer),
-    }),
+/** The last message of what failed. */
+const Failed = v.object({
+  kind: v.literal('failed'),
+  error: v.object({
+    code: v.string(),
+    message: v.string(),
+    data: v.record(v.string(), v.unknown()),
+    reasons: v.array(ReasonAnswer),
   }),
-])
+})
+export type FailedMessage = v.InferOutput<typeof Failed>
+const Step = v.object({ kind: v.literal('step'), step: v.string() })
+
+/** Messages of a join: any number of steps, then one of the others. */
+export const JoinMessage = v.variant('kind', [Step, v.object({ kind: v.literal('done'), mesh: Named, host: Named }), Failed])
 export type JoinMessage = v.InferOutput<typeof JoinMessage>
+
+/** Messages of a transfer of leadership: as those of a join. */
+export const LeaderMessage = v.variant('kind', [
+  Step,
+  v.object({
+    kind: v.literal('done'),
+    dryRun: v.boolean(),
+    /** What was done, or would be, one step a line. */
+    plan: v.array(v.string()),
+    /** Who leads now. */
+    leader: v.nullable(Named),
+    term: Count,
+    tookMs: Count,
+  }),
+  Failed,
+])
+export type LeaderMessage = v.InferOutput<typeof LeaderMessage>

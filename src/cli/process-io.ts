@@ -1,5 +1,5 @@
 // The real machine behind the command line.
-import { assert, present } from '../base/assert.ts'
+import { assert } from '../base/assert.ts'
 import { foregroundClock } from '../base/clock.ts'
 import { realRandom } from '../base/random.ts'
 import type { Input, Io, Output } from './io.ts'
@@ -15,9 +15,10 @@ export function processIo(): Io {
     env: process.env,
     clock: foregroundClock,
     random: realRandom,
-    become(program, args) {
-      const execve = present(process.execve?.bind(process), 'execve of this Node')
-      return execve(program, [program, ...args], process.env)
+    async become(program, args) {
+      // Not a new process image: a second start of Node costs the agent more than the little that is loaded by now.
+      process.argv = [process.execPath, program, ...args]
+      await import(program)
     },
   }
 }

@@ -167,7 +167,7 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
   const desk = leaderDesk({ self, clock, replica, machine, members: known, generations })
   const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk, generations })
   const offs = [
-    serveMembers(mesh, desk),
+    serveMembers(mesh, desk, cluster),
     receiveFrames(frames, (message) => replica.receive(message)),
     receiveSnapshots(frames, identity.member, (stream, from) => replica.receiveSnapshot(stream, from)),
     mesh.onPeer((event) => {

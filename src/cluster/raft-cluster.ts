@@ -16,7 +16,7 @@ import { type Generations, isWayOut, supersededError } from './generations.ts'
 import { type InventoryMachine } from './inventory-machine.ts'
 import { type LeaderDesk } from './leader-desk.ts'
 import { type Members } from './members.ts'
-import { HAND_OVER, parseProposeReply, PROPOSE, type ProposeRequest } from './wire.ts'
+import { HAND_OVER, MEMBERS, parseMembers, parseProposeReply, PROPOSE, type ProposeRequest } from './wire.ts'
 
 /** Without a leader for this long a proposal fails with `no-quorum`: twice the longest silent fail-over. */
 const NO_LEADER_MS = 3_000
@@ -78,6 +78,7 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): vo
     proposeAsLeader: (command, signal) => desk.decide(command, signal).catch(staleDecision),
     onChange: (listener) => machine.changes.on(listener),
     handOver: (wish, signal) => handOverSomewhere(options, wish, signal),
+    members: (signal) => membersByLeader(options, signal),
     onMembers: (listener) => membersChanged.on(listener),
     onLeading: (listener) => leading.on(listener),
     stop() {
@@ -162,6 +163,15 @@ async function handOverSomewhere(options: RaftClusterOptions, wish: HandOver, si
   const host = leader === NOBODY ? undefined : members.hostOf(leader)
   if (host === undefined) throw noQuorum()
   await mesh.request(host, HAND_OVER, wish, { deadlineMs: TRY_MS, signal })
+}
+
+async function membersByLeader(options: RaftClusterOptions, signal: AbortSignal): Promise<readonly MemberStatus[]> {
+  const { replica, members, mesh } = options
+  const { leader, role } = replica.status()
+  if (role === 'leader') return memberStatuses(options, replica.status())
+  const host = leader === NOBODY ? undefined : members.hostOf(leader)
+  if (host === undefined) throw noQuorum()
+  return parseMembers(await mesh.request(host, MEMBERS, {}, { deadlineMs: TRY_MS, signal }))
 }
 
 /** Whoever wrote through this host reads its own write here. */

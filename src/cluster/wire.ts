@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { OperationError } from '../base/errors.ts'
 import { type GenerationId, type HostId, type MemberId, type MeshId, type RequestKey } from '../base/ids.ts'
-import { type HandOver } from '../inventory/cluster.ts'
+import { type HandOver, type MemberStatus } from '../inventory/cluster.ts'
 import { type AdminCommand, type HostCommand, type JoiningHost } from '../inventory/command.ts'
 import { type CommandResult } from '../inventory/model.ts'
 
@@ -10,6 +10,8 @@ import { type CommandResult } from '../inventory/model.ts'
 export const PROPOSE = 'cluster.propose'
 /** A member asks the leader to hand over: body HandOver, an empty reply once the other leads. */
 export const HAND_OVER = 'cluster.hand-over'
+/** A member asks the leader how the members do: an empty body, reply MemberStatus[]. */
+export const MEMBERS = 'cluster.members'
 /** An inviter passes a joiner's request to the leader: body JoinRequest, reply JoinReply. */
 export const JOIN = 'cluster.join'
 
@@ -80,6 +82,21 @@ const handOver = v.object({
 
 export function parseHandOver(body: unknown): HandOver {
   return parsed<HandOver>(handOver, body, 'wish for another leader')
+}
+
+const memberStatuses = v.array(
+  v.object({
+    host: v.custom<HostId>((value) => typeof value === 'string'),
+    member: v.custom<MemberId>((value) => typeof value === 'number'),
+    role: v.picklist(['leader', 'voter', 'learner', 'witness']),
+    leaving: v.boolean(),
+    matchIndex: v.nullable(v.number()),
+    active: v.nullable(v.boolean()),
+  }),
+)
+
+export function parseMembers(body: unknown): readonly MemberStatus[] {
+  return parsed<readonly MemberStatus[]>(memberStatuses, body, 'list of members')
 }
 
 const joinReply = v.object({

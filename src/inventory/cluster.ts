@@ -88,6 +88,8 @@ export interface Cluster {
    * not heard of, lags, leads already), `timeout` (it did not take over; the message says who leads), `no-quorum`, `unreachable`.
    */
   handOver(wish: HandOver, signal: AbortSignal): Promise<void>
+  /** The members with what only the leader knows of them, asked of it. Rejects with `no-quorum`, `unreachable` or `timeout`. */
+  members(signal: AbortSignal): Promise<readonly MemberStatus[]>
   /** Who votes, leads or is leaving may have changed. */
   onMembers(listener: () => void): () => void
   onChange(listener: (change: Change) => void): () => void

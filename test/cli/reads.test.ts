@@ -95,10 +95,12 @@ describe('tables', () => {
   it('mesh status, members and leader', async () => {
     expect(await lines('mesh leader')).toEqual(['h1'])
     const members = [
-      'HOST  ROLE    MATCH  LINK  ADDRESS  RTT',
-      'h1    leader     14  -     -          -',
-      'h2    voter      14  -     -          -',
-      'h3    voter      14  -     -          -',
+      'HOST  ROLE    ZONE  ACTIVE  MATCH  LAG  LINK  ADDRESS  RTT',
+      'h1    leader  -     yes        14    0  -     -          -',
+      'h2    voter   -     yes        14    0  -     -          -',
+      'h3    voter   -     yes        14    0  -     -          -',
+      '',
+      '3 voters, survives the loss of 1 more voter',
     ]
     expect(await lines('mesh members')).toEqual(members)
     expect(await lines('mesh status')).toEqual([

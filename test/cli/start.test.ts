@@ -1,5 +1,8 @@
 // What a start of the command line costs: nothing heavy is loaded before it is needed, and agent is only a step to the daemon.
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { readSourceTree } from '../tidy/source-tree.ts'
 import { hostmesh } from './cli-run.ts'
@@ -63,17 +66,17 @@ describe('`hostmesh --help`', () => {
 describe('`hostmesh agent`', () => {
   it('becomes the daemon, with the paths that follow from its data directory', async () => {
     let became: readonly string[] = []
-    const become = (program: string, args: readonly string[]): never => {
+    const become = async (program: string, args: readonly string[]): Promise<void> => {
       became = [program, ...args]
-      throw new Error('became another program')
     }
-    await hostmesh(['agent', '--listen', '192.0.2.1:7400', '--data-dir', '/data/', '--name', 'h1', '--api', '192.0.2.1:8443'], {
-      io: { become },
-    })
-    const daemon = join(import.meta.dirname, '../../src/daemon.ts')
-    const at = became.indexOf(daemon)
-    expect(became[0]).toBe(process.execPath)
-    expect(became.slice(at + 1)).toEqual([
+    const { code } = await hostmesh(
+      ['agent', '--listen', '192.0.2.1:7400', '--data-dir', '/data/', '--name', 'h1', '--api', '192.0.2.1:8443'],
+      {
+        io: { become },
+      },
+    )
+    expect([code, became[0]]).toEqual([0, pathToFileURL(join(import.meta.dirname, '../../src/daemon.ts')).href])
+    expect(became.slice(1)).toEqual([
       '--data-dir',
       '/data/',
       '--listen',
@@ -86,4 +89,21 @@ describe('`hostmesh agent`', () => {
       '192.0.2.1:8443',
     ])
   })
+
+  it.each([
+    [['--help'], 0, /USAGE[\s\S]*--listen/],
+    [['--lisen', '127.0.0.1:1'], 2, /there is no flag --lisen; did you mean --listen/],
+    [[], 2, /--listen is missing/],
+    [['--listen', 'somewhere:7400'], 2, /somewhere/],
+  ])('explains itself by the executable, too: %j', async (words, code, said) => {
+    const outcome = await execute(HOSTMESH, ['agent', ...words]).then(
+      ({ stdout }) => ({ code: 0, text: stdout }),
+      (error: { code: number; stderr: string }) => ({ code: error.code, text: error.stderr }),
+    )
+    expect(outcome.code, outcome.text).toBe(code)
+    expect(outcome.text).toMatch(said)
+  })
 })
+
+const HOSTMESH = join(import.meta.dirname, '../../bin/hostmesh')
+const execute = promisify(execFile)

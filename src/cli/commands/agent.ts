@@ -1,6 +1,6 @@
 // `hostmesh agent`: becomes the daemon of this host.
 import { buildCommand } from '@stricli/core'
-import { dirname, extname, join } from 'node:path'
+import { extname } from 'node:path'
 import { DEFAULT_DATA_DIR, parseAddress, socketOf } from '../connect.ts'
 import type { CliContext } from '../context.ts'
 
@@ -50,13 +50,12 @@ export const agent = buildCommand<AgentFlags, [], CliContext>({
       },
     },
   },
-  func({ dataDir, listen, name, socket, api }) {
-    const here = import.meta.filename
+  async func({ dataDir, listen, name, socket, api }) {
     // The daemon stands beside the command line, as TypeScript in the checkout and as JavaScript in the package.
-    const daemon = join(dirname(here), '..', '..', `daemon${extname(here)}`)
+    const daemon = new URL(`../../daemon${extname(import.meta.filename)}`, import.meta.url).href
     const where = ['--data-dir', dataDir, '--listen', listen, '--socket', socket ?? socketOf(dataDir)]
     const more = Object.entries({ '--name': name, '--api': api }).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]))
-    this.io.become(process.execPath, [...process.execArgv, daemon, ...where, ...more])
+    await this.io.become(daemon, [...where, ...more])
   },
 })
 

@@ -1,14 +1,12 @@
 // `hostmesh init` and `hostmesh join`: how a host becomes part of a mesh.
 import { buildCommand } from '@stricli/core'
-import { errorOf } from '../../api/client.ts'
 import { callOnce } from '../../api/client-retry.ts'
-import type { JoinMessage } from '../../api/types.ts'
 import { deadline, within } from '../../base/deadline.ts'
-import { OperationError } from '../../base/errors.ts'
 import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
 import { startProgress } from '../progress.ts'
 import { clientFor, printJson } from '../show.ts'
+import { lastStep } from '../steps.ts'
 
 /** An init takes less than a second; a slow disk may need more. */
 const INIT_TIMEOUT_S = 30
@@ -71,11 +69,13 @@ export const join = buildCommand<JoinFlags, [string], CliContext>({
     const progress = startProgress(io.stderr, io.clock, 'join')
     try {
       const body = flags.role === undefined ? { token } : { token, role: flags.role }
-      const end = await lastMessage(clientFor(this, flags).follow('join', { body }, { signal: limit.signal }), (step) =>
-        progress.show(step, null),
-      )
+      const messages = clientFor(this, flags).follow('join', { body }, { signal: limit.signal })
+      const end = await lastStep(messages, progress, {
+        code: 'join-unknown',
+        message: 'a join may be run again',
+        fix: 'hostmesh join TOKEN',
+      })
       progress.end()
-      if (end.kind === 'failed') throw errorOf(end.error, 0)
       if (flags.output === 'json') printJson(this, { mesh: end.mesh, host: end.host })
       else io.stdout.write(`host ${end.host.name} is a member of mesh ${end.mesh.name}\n`)
     } finally {
@@ -84,15 +84,3 @@ export const join = buildCommand<JoinFlags, [string], CliContext>({
     }
   },
 })
-
-type JoinEnd = Exclude<JoinMessage, { readonly kind: 'step' }>
-
-async function lastMessage(messages: AsyncIterable<JoinMessage>, onStep: (step: string) => void): Promise<JoinEnd> {
-  for await (const message of messages) {
-    if (message.kind !== 'step') return message
-    onStep(message.step)
-  }
-  throw new OperationError('unreachable', 'the agent ended before it said what came of the join', {
-    reasons: [{ code: 'join-unknown', message: 'a join may be run again', fix: 'hostmesh join TOKEN' }],
-  })
-}

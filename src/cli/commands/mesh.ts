@@ -6,6 +6,7 @@ import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
 import { ask, paintFor, printJson, show } from '../show.ts'
 import { list, table } from '../table.ts'
+import { leader } from './mesh-leader.ts'
 import { recover } from './mesh-recover.ts'
 
 const parameters = { flags: commonFlags, aliases: commonAliases }
@@ -40,16 +41,6 @@ const members = buildCommand<CommonFlags, [], CliContext>({
   },
 })
 
-const leader = buildCommand<CommonFlags, [], CliContext>({
-  docs: { brief: 'The host that leads' },
-  parameters,
-  async func(flags) {
-    const { answer } = await ask(this, flags, { route: 'meshStatus', input: {} })
-    if (flags.output === 'json') printJson(this, { leader: answer.leader, term: answer.term })
-    else this.io.stdout.write(`${answer.leader?.name ?? 'no leader is known'}\n`)
-  },
-})
-
 export const mesh = buildRouteMap({
   routes: { status: meshStatus, members, leader, recover },
   docs: { brief: 'Members, leader, and the log that they agree on' },
@@ -66,10 +57,7 @@ function statusText(
     ['quorum', `${paint(stateColor(quorum), quorum)}, ${led}, term ${term}, index ${appliedIndex}`],
     ['hosts', `${hosts.up} of ${hosts.total} up`],
     ['VMs', `${vms.running} of ${vms.total} running`],
-    [
-      'survives',
-      `${survives.hosts === 0 ? 'no further loss of a voter' : `the loss of ${survives.hosts} more voter${survives.hosts === 1 ? '' : 's'}`}${unseated}`,
-    ],
+    ['survives', `${survivesText(survives.hosts)}${unseated}`],
     ['alarms', alarms.length === 0 ? 'none' : String(alarms.length)],
   ])
   const told = alarms.flatMap(({ severity, message, fix }) => [
@@ -77,6 +65,12 @@ function statusText(
     `    ${paint('dim', 'mend:')} ${fix}`,
   ])
   return lines + told.map((line) => `${line}\n`).join('')
+}
+
+/** In words, how many voters may still be lost. */
+function survivesText(spare: number): string {
+  if (spare === 0) return 'no further loss of a voter'
+  return `the loss of ${spare} more voter${spare === 1 ? '' : 's'}`
 }
 
 function meshText(
@@ -92,12 +86,22 @@ function meshText(
   ])}\n`
 }
 
-function membersText({ members: rows }: MeshAnswer, paint: Paint): string {
-  return table<MeshAnswer['members'][number]>(
+type MemberRow = MeshAnswer['members'][number]
+
+function membersText({ members: rows, voters }: MeshAnswer, paint: Paint): string {
+  const seats = `\n${voters.total} voter${voters.total === 1 ? '' : 's'}, survives ${survivesText(voters.spare)}\n`
+  return membersTable(rows, paint) + seats
+}
+
+function membersTable(rows: readonly MemberRow[], paint: Paint): string {
+  return table<MemberRow>(
     [
       { title: 'HOST', cell: ({ name }) => name },
-      { title: 'ROLE', cell: ({ role }) => role },
+      { title: 'ROLE', cell: ({ role, leaving }) => (leaving ? `${role}, leaving` : role) },
+      { title: 'ZONE', cell: ({ zone }) => zone ?? '-' },
+      { title: 'ACTIVE', cell: ({ active }) => (active === null ? '-' : active ? 'yes' : 'no') },
       { title: 'MATCH', right: true, cell: ({ matchIndex }) => (matchIndex === null ? '-' : String(matchIndex)) },
+      { title: 'LAG', right: true, cell: ({ lag }) => (lag === null ? '-' : String(lag)) },
       { title: 'LINK', cell: ({ connected }) => (connected === null ? '-' : connected ? 'up' : 'down') },
       { title: 'ADDRESS', cell: ({ address }) => address ?? '-' },
       { title: 'RTT', right: true, cell: ({ rttMs }) => (rttMs === null ? '-' : `${rttMs.toFixed(1)} ms`) },
