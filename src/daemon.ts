@@ -1,4 +1,4 @@
-// The agent's process: real ports for agent.ts, bottom-up; signals stop them in reverse. Nobody imports it, the CLI executes it.
+// The agent's process: real ports for agent.ts, bottom-up; signals stop them in reverse. Only the command line loads it, to go on as the agent.
 import { mkdir } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { hostname } from 'node:os'

@@ -24,6 +24,6 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
   readonly random: Random
-  /** Goes on as another program, given by the URL of its module, in this process; resolves once it has begun. */
-  become(program: string, args: readonly string[]): Promise<void>
+  /** Goes on as the agent, in this process; resolves once it has begun. */
+  becomeAgent(args: readonly string[]): Promise<void>
 }

@@ -7,7 +7,8 @@ import type { Input, Io, Output } from './io.ts'
 /** Where a terminal does not tell its width. */
 const COLUMNS = 80
 
-export function processIo(): Io {
+/** `loadAgent` runs the daemon, which reads its words from process.argv. */
+export function processIo(loadAgent: () => Promise<unknown>): Io {
   return {
     stdout: outputOf(process.stdout),
     stderr: outputOf(process.stderr),
@@ -15,10 +16,10 @@ export function processIo(): Io {
     env: process.env,
     clock: foregroundClock,
     random: realRandom,
-    async become(program, args) {
+    async becomeAgent(args) {
       // Not a new process image: a second start of Node costs the agent more than the little that is loaded by now.
-      process.argv = [process.execPath, program, ...args]
-      await import(program)
+      process.argv.splice(2, Infinity, ...args)
+      await loadAgent()
     },
   }
 }

@@ -39,7 +39,7 @@ export async function hostmesh(words: readonly string[], wishes: RunWishes = {})
     env: { ...(wishes.socketPath === undefined ? {} : { HOSTMESH_SOCKET: wishes.socketPath }), ...wishes.env },
     clock: realClock,
     random: seededRandom(wishes.seed ?? 7),
-    become: () => {
+    becomeAgent: () => {
       throw new Error('no other program is expected here')
     },
     ...wishes.io,

@@ -45,11 +45,11 @@ describe('docs/cli.md', () => {
   it.each(examples)('has an example that is understood: %s', async (line) => {
     const words = (line.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ''))
     expect(words.shift()).toBe('hostmesh')
-    const become = (): never => {
+    const becomeAgent = (): never => {
       throw new Error('the agent would run now')
     }
     // Without an agent: whatever comes, it is no fault of the words.
-    const { code, err } = await hostmesh(words, { socketPath: '/nonexistent/s', io: { become } })
+    const { code, err } = await hostmesh(words, { socketPath: '/nonexistent/s', io: { becomeAgent } })
     expect(code, err).not.toBe(2)
     expect(err).not.toContain('there is no')
   })

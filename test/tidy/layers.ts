@@ -86,7 +86,8 @@ export const LAYERS: readonly Layer[] = [
   { part: 'recovery.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts'], packages: [] },
   { part: 'agent.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts', 'recovery.ts'], packages: [] },
   { part: 'daemon.ts', imports: [...EVERYTHING, 'agent.ts', 'version.ts'], packages: ['pino'] },
-  { part: 'cli.ts', imports: ['base', 'cli'], packages: ['@stricli/core'] },
+  // `hostmesh agent` goes on as the daemon.
+  { part: 'cli.ts', imports: ['base', 'cli', 'daemon.ts'], packages: ['@stricli/core'] },
 ]
 
 /** The input and output of a pure part: its log on disk, and the loop that drives it. */

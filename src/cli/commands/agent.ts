@@ -1,6 +1,5 @@
 // `hostmesh agent`: becomes the daemon of this host.
 import { buildCommand } from '@stricli/core'
-import { extname } from 'node:path'
 import { DEFAULT_DATA_DIR, parseAddress, socketOf } from '../connect.ts'
 import type { CliContext } from '../context.ts'
 
@@ -51,11 +50,9 @@ export const agent = buildCommand<AgentFlags, [], CliContext>({
     },
   },
   async func({ dataDir, listen, name, socket, api }) {
-    // The daemon stands beside the command line, as TypeScript in the checkout and as JavaScript in the package.
-    const daemon = new URL(`../../daemon${extname(import.meta.filename)}`, import.meta.url).href
     const where = ['--data-dir', dataDir, '--listen', listen, '--socket', socket ?? socketOf(dataDir)]
     const more = Object.entries({ '--name': name, '--api': api }).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]))
-    await this.io.become(daemon, [...where, ...more])
+    await this.io.becomeAgent([...where, ...more])
   },
 })
 
