@@ -19,6 +19,7 @@ const status: ReplicaStatus = {
   commitIndex: 1_000,
   appliedIndex: 1_000,
   lastIndex: 1_000,
+  lastTerm: 4,
   firstIndex: 1,
   conf: { voters: [1, 2, 3], outgoing: [], learners: [], learnersNext: [], autoLeave: false },
   progress: new Map([[2, well]]),
