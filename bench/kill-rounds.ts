@@ -1,21 +1,28 @@
-// Acknowledged writes lost when members are killed at random moments under load: [--rounds N] [--seed N]
+// Acknowledged writes lost when members are killed at random moments under load: [--rounds N] [--seed N] [--build NAME of a broken one]
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../src/base/random.ts'
 import { RaftProcesses } from '../test/fixture/raft-processes.ts'
+import { BROKEN_BUILDS, brokenBuild, isBrokenBuild } from '../test/linear/broken-builds.ts'
 import { killRound, type RoundResult, type Write, wrongIn } from '../test/linear/kill-rounds.ts'
 import { printFigures, table } from './shared/figures.ts'
 
 const text = { type: 'string' } as const
-const { values } = parseArgs({ options: { rounds: text, seed: text } })
+const { values } = parseArgs({ options: { rounds: text, seed: text, build: text } })
 const rounds = Number(values.rounds ?? 100)
 const seed = Number(values.seed ?? 1)
 
+const build = values.build !== undefined && isBrokenBuild(values.build) ? await brokenBuild(values.build) : undefined
+if (values.build !== undefined && build === undefined) throw new Error(`--build: one of ${BROKEN_BUILDS.join(', ')}`)
 const directory = mkdtempSync(join(tmpdir(), 'hostmesh-kill-rounds-'))
 // Short logs: kills hit the cutting of the log and the writing of the state too.
-const group = await RaftProcesses.start({ directory, args: () => ['--compact-above', '2000', '--keep-entries', '500'] })
+const group = await RaftProcesses.start({
+  directory,
+  args: () => ['--compact-above', '2000', '--keep-entries', '500'],
+  ...(build === undefined ? {} : { program: build.program }),
+})
 const results: RoundResult[] = []
 try {
   const random = seededRandom(seed)
@@ -38,6 +45,7 @@ try {
   report(all, [...results.flatMap((result) => result.wrong), ...atTheEnd])
 } finally {
   await group.stop()
+  await build?.remove()
   rmSync(directory, { recursive: true, force: true })
 }
 

@@ -47,6 +47,7 @@ describe.skipIf(unavailable !== undefined)(`when agents die${unavailable === und
   it.each<[Death, number]>([
     ['killed', 3_000],
     ['power cut', 5_000],
+    ['stopped', 5_000],
   ])('a write works again soon after the leader is gone: %s', async (death, limitMs) => {
     const times: number[] = []
     for (let round = 0; round < 2; round += 1) {

@@ -18,7 +18,7 @@ export type NetworkFault =
   | { readonly kind: 'lossy'; readonly target: Target; readonly percent: number }
 
 export type ProcessFault =
-  /** kill -9 at one moment; they come back after `downMs`, one after the other. */
+  /** kill -9 at one moment; they come back after `downMs`. */
   | { readonly kind: 'kill'; readonly targets: readonly Target[]; readonly downMs: number }
   /** The cable first: peers hear nothing. */
   | { readonly kind: 'power cut'; readonly target: Target; readonly downMs: number }
@@ -109,6 +109,7 @@ export async function play(lab: RaftLab, episode: Episode, tell: (what: string) 
   }
   await Promise.all([process && hit(process), network && pause(lastsMs)])
   if (network !== undefined || process?.kind === 'power cut') await lab.heal()
+  tell('all is well')
   await pause(calmMs)
 }
 
@@ -155,7 +156,7 @@ async function strike(lab: RaftLab, fault: ProcessFault, who: Roles): Promise<vo
       const ids = fault.targets.map((target) => who[target])
       await Promise.all(ids.map((id) => group.signal(id, 'SIGKILL')))
       await pause(fault.downMs)
-      for (const id of ids) await group.start(id)
+      await Promise.all(ids.map((id) => group.start(id)))
       return
     }
     case 'power cut': {

@@ -53,7 +53,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     for (const { kind } of [episode.network, episode.process].filter((fault) => fault !== undefined)) {
       faults.set(kind, (faults.get(kind) ?? 0) + 1)
     }
-    await play(lab, episode, (what) => tell(`${((performance.now() - start) / 1_000).toFixed(1)} s  ${what}`))
+    await play(lab, episode, (what) => tell(`${((performance.now() - start) / 1_000).toFixed(1)} s, ${clients.counts.ok} ok: ${what}`))
   }
   await pause(Math.max(0, start + seconds * 1_000 - performance.now()))
   await clients.stop()
