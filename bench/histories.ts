@@ -1,4 +1,4 @@
-// Histories of a real group of three under mixed faults, judged: [--histories N] [--seconds N] [--seed N] [--clients N] [--verbose]
+// Histories of a real group of three under mixed faults, judged: [--histories N] [--seconds N] [--seed N] [--clients N] [--members N] [--verbose]
 import { parseArgs } from 'node:util'
 import { RaftLab } from '../test/linear/raft-lab.ts'
 import { explain, type HistoryResult, runHistory } from '../test/linear/run-history.ts'
@@ -6,12 +6,14 @@ import { table } from './shared/figures.ts'
 
 const number = { type: 'string' } as const
 const { values } = parseArgs({
-  options: { histories: number, seconds: number, seed: number, clients: number, verbose: { type: 'boolean' } },
+  options: { histories: number, seconds: number, seed: number, clients: number, members: number, verbose: { type: 'boolean' } },
 })
-const wanted = { histories: 50, seconds: 20, seed: Date.now() % 1_000_000, clients: 8 }
-const [histories, seconds, seed, clients] = [of('histories'), of('seconds'), of('seed'), of('clients')]
+const wanted = { histories: 50, seconds: 20, seed: Date.now() % 1_000_000, clients: 8, members: 3 }
+const [histories, seconds, seed, clients, members] = [of('histories'), of('seconds'), of('seed'), of('clients'), of('members')]
+const again = (from: number, times: number): string =>
+  `again: ./dev bench histories --histories ${times} --seconds ${seconds} --clients ${clients} --members ${members} --seed ${from}`
 
-const lab = await RaftLab.start()
+const lab = await RaftLab.start(members)
 const results: HistoryResult[] = []
 try {
   for (let at = 0; at < histories; at += 1) {
@@ -20,7 +22,7 @@ try {
     say(lineOf(result))
     if (result.verdict.kind !== 'linearizable') {
       say(explain(result.verdict))
-      say(`again: ./dev bench histories --histories 1 --seconds ${seconds} --clients ${clients} --seed ${result.seed}`)
+      say(again(result.seed, 1))
     }
   }
   summary()
@@ -57,7 +59,7 @@ function summary(): void {
       ['rejected', sum(({ verdict }) => Number(verdict.kind === 'not-linearizable'))],
     ]),
   )
-  say(`again: ./dev bench histories --histories ${histories} --seconds ${seconds} --clients ${clients} --seed ${seed}`)
+  say(again(seed, histories))
   process.exitCode = results.every(({ verdict }) => verdict.kind === 'linearizable') ? 0 : 1
 }
 

@@ -6,7 +6,16 @@ import { check, IMPOSSIBLE, type Model, type Operation } from './checker.ts'
 import { etcdHistories } from './etcd-histories.ts'
 import { minimise } from './minimise.ts'
 import { randomHistory } from './random-history.ts'
-import { checkRegister, checkRegisters, register, type RegisterHistory, type RegisterOperation, type Value } from './register.ts'
+import {
+  checkRegister,
+  checkRegisters,
+  metValue,
+  register,
+  type RegisterHistory,
+  type RegisterOperation,
+  type Value,
+  writtenValue,
+} from './register.ts'
 import { timelineText } from './timeline.ts'
 
 const key = 'x'
@@ -120,6 +129,26 @@ describe('against every order there is:', () => {
     )
     expect(verdicts.size).toBe(2)
   })
+})
+
+it('what is left of a rejected history is rejected by every order too, and has the writers of all values that it has readers of', () => {
+  fc.assert(
+    fc.property(fc.array(anyOperation, { minLength: 3, maxLength: 7 }), (history) => {
+      fc.pre(checkRegister(history).kind === 'not-linearizable')
+      const left = minimise(history)
+      expect(bruteForce(left)).toBe(false)
+      for (const operation of left) {
+        // What was asked but not answered by then is no reader yet.
+        if (operation.answer === undefined) continue
+        const { at } = operation.answer
+        const met = metValue(operation)
+        const wrote = (of: RegisterHistory): RegisterHistory =>
+          of.filter(({ input, answer, calledAt }) => writtenValue(input) === met && answer?.output.kind !== 'differed' && calledAt <= at)
+        if (met !== undefined && met !== null) expect(wrote(left).length).toBeGreaterThanOrEqual(wrote(history).length)
+      }
+    }),
+    { numRuns: 1_000 },
+  )
 })
 
 describe('long histories:', () => {
