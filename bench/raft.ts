@@ -15,7 +15,7 @@ import { machine, median, table } from './shared/figures.ts'
 const USAGE = `./dev bench raft [ROUNDS] [OPTIONS]
   --seconds N     of each measurement (3)
   --loads N       processes that the clients are spread over (1)
-  --cells LIST    of put:1,put:64,put:256,get:1,get:64,get:256 (all)
+  --cells LIST    as put:64 (64 clients), get:256/4 (256 clients that share 4 connections)
   --other DIR     another checkout of this project, measured beside this one
   --no-etcd       this project alone
   --profile DIR   a CPU profile of each of our processes goes there`
@@ -34,6 +34,7 @@ interface Contestant {
 interface Cell {
   readonly op: Load['op']
   readonly clients: number
+  readonly connections: number
 }
 
 /** One measurement. */
@@ -51,6 +52,8 @@ interface Measured {
 
 /** Of throughput, ours to etcd's. */
 const PROMISED: Readonly<Record<string, number>> = { 'put:1': 0.75, 'put:64': 1.5, 'put:256': 1.5, 'get:1': 2, 'get:64': 5, 'get:256': 10 }
+/** A connection a client, as judged; and few connections, which show what the connections cost. */
+const CELLS = `${Object.keys(PROMISED).join(',')},put:256/4,get:64/4,get:256/4`
 const WARM_MS = 700
 const LOAD = join(import.meta.dirname, 'raft/load.ts')
 
@@ -89,7 +92,7 @@ async function startTheirs(): Promise<Contestant> {
 async function measureAll(): Promise<ReadonlyMap<Cell, ReadonlyMap<Contestant, Measured[]>>> {
   const results = new Map(options.cells.map((cell) => [cell, new Map(contestants.map((each) => [each, new Array<Measured>()]))]))
   // Reads find a value everywhere.
-  for (const each of contestants) await measure(each, { op: 'put', clients: 64 })
+  for (const each of contestants) await measure(each, { op: 'put', clients: 64, connections: 64 })
   for (let round = 0; round < options.rounds; round += 1) {
     for (const cell of options.cells) {
       const order = round % 2 === 0 ? contestants : contestants.toReversed()
@@ -105,13 +108,15 @@ async function measureAll(): Promise<ReadonlyMap<Cell, ReadonlyMap<Contestant, M
   return results
 }
 
-async function measure(contestant: Contestant, { op, clients }: Cell): Promise<Measured> {
+async function measure(contestant: Contestant, { op, clients, connections }: Cell): Promise<Measured> {
   const { system, pids, leader, longestPauseMs } = contestant
   const address = await leader()
   await longestPauseMs?.()
   const before = costOf(pids)
-  const loads = Math.min(options.loads, clients)
-  const load: Load = { system, address, op, clients: Math.round(clients / loads), warmMs: WARM_MS, measureMs: options.seconds * 1000 }
+  const loads = Math.min(options.loads, connections)
+  const share = (of: number): number => Math.ceil(of / loads)
+  const how = { op, clients: share(clients), connections: share(connections), warmMs: WARM_MS, measureMs: options.seconds * 1000 }
+  const load: Load = { system, address, ...how }
   const results = await Promise.all(Array.from({ length: loads }, () => runLoad(load)))
   const after = costOf(pids)
   const sum = (of: (result: LoadResult) => number): number => results.reduce((total, result) => total + of(result), 0)
@@ -150,7 +155,7 @@ function report(results: ReadonlyMap<Cell, ReadonlyMap<Contestant, Measured[]>>)
       const ratio = (value: (measured: Measured) => number): number | undefined =>
         theirs && median(rounds.map((mine, round) => value(mine) / value(present(theirs[round], 'round'))))
       const speed = ratio(({ perSecond }) => perSecond)
-      const promised = PROMISED[keyOf(cell)] ?? 0
+      const promised = PROMISED[keyOf(cell)]
       rows.push([
         keyOf(cell),
         contestant.name,
@@ -163,15 +168,15 @@ function report(results: ReadonlyMap<Cell, ReadonlyMap<Contestant, Measured[]>>)
         contestant.system === 'ours' ? Math.max(...rounds.map(({ pauseMs }) => pauseMs)).toFixed(0) : '',
         speed?.toFixed(2) ?? '',
         ratio(({ p99 }) => p99)?.toFixed(2) ?? '',
-        speed === undefined ? '' : `${speed >= promised ? 'kept' : 'missed'}: ${promised}`,
+        speed === undefined || promised === undefined ? '' : `${speed >= promised ? 'kept' : 'missed'}: ${promised}`,
       ])
     }
   }
   process.stdout.write(table(rows))
 }
 
-function keyOf({ op, clients }: Cell): string {
-  return `${op}:${clients}`
+function keyOf({ op, clients, connections }: Cell): string {
+  return `${op}:${clients}${connections === clients ? '' : `/${connections}`}`
 }
 
 function optionsFrom(args: readonly string[]) {
@@ -179,17 +184,25 @@ function optionsFrom(args: readonly string[]) {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { seconds: text, loads: text, cells: text, other: text, profile: text, 'no-etcd': { type: 'boolean', default: false } },
+    options: {
+      seconds: text,
+      loads: text,
+      connections: text,
+      cells: text,
+      other: text,
+      profile: text,
+      'no-etcd': { type: 'boolean', default: false },
+    },
   })
   const number = (value: string | undefined, otherwise: number): number => {
     const found = value === undefined ? otherwise : Number(value)
     if (!(found > 0)) throw new Error(USAGE)
     return found
   }
-  const cells = (values.cells ?? Object.keys(PROMISED).join(',')).split(',').map((text_): Cell => {
-    const [op, clients] = text_.split(':')
+  const cells = (values.cells ?? CELLS).split(',').map((cell): Cell => {
+    const [, op, clients, connections] = /^(put|get):(\d+)(?:\/(\d+))?$/.exec(cell) ?? []
     if (op !== 'put' && op !== 'get') throw new Error(USAGE)
-    return { op, clients: number(clients, 1) }
+    return { op, clients: number(clients, 1), connections: number(connections ?? clients, 1) }
   })
   return {
     rounds: number(positionals[0], 5),

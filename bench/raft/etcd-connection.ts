@@ -1,7 +1,7 @@
 // One client of etcd in its native protocol, gRPC, written by hand down to the frames of HTTP/2: a general client would cost more than the server.
 import { connect, type Socket } from 'node:net'
 
-/** One request at a time on one connection. */
+/** Any number of requests at a time on one connection. */
 export interface Connection {
   /** True: done, and more bytes came than those of the value wanted. Rejects when the connection ends first. */
   ask(request: Buffer): Promise<boolean>
@@ -18,6 +18,7 @@ const RESET = 3
 const SETTINGS = 4
 const PING = 6
 const GOAWAY = 7
+const WINDOW_UPDATE = 8
 const END_STREAM = 1
 const ACK = 1
 const END_HEADERS = 4
@@ -36,19 +37,36 @@ export function etcdRequest(key: string, value?: Uint8Array): Buffer {
 
 export async function connectEtcd(address: string, method: EtcdMethod, valueBytes: number): Promise<Connection> {
   const socket = await connected(address)
-  const first = headersOnce(method, address)
-  const turn = new Turn(socket)
-  let streamId = -1
-  let received = 0
+  const line = new Line(socket)
+  const received = new Map<number, number>()
+  let nextStream = 1
+  /** What etcd takes before it says more; requests beyond it wait. */
+  let window = DEFAULT_WINDOW
+  let held: { readonly stream: number; readonly request: Buffer }[] = []
+  const send = (stream: number, request: Buffer): void => {
+    window -= request.length
+    const headers = stream === 1 ? headersOnce(method, address) : HEADERS_AGAIN
+    line.write(frame(HEADERS, END_HEADERS, stream, headers), frame(DATA, END_STREAM, stream, request))
+  }
   const onFrame = (type: number, flags: number, stream: number, payload: Buffer): void => {
-    if (type === SETTINGS && (flags & ACK) === 0) socket.write(frame(SETTINGS, ACK, 0, Buffer.alloc(0)))
-    else if (type === PING && (flags & ACK) === 0) socket.write(frame(PING, ACK, 0, payload))
+    if (type === SETTINGS && (flags & ACK) === 0) line.write(frame(SETTINGS, ACK, 0, Buffer.alloc(0)))
+    else if (type === PING && (flags & ACK) === 0) line.write(frame(PING, ACK, 0, payload))
     else if (type === GOAWAY) socket.destroy(new Error('etcd says go away'))
-    else if (stream === streamId && type === DATA) received += payload.length
-    else if (stream === streamId && (type === RESET || (type === HEADERS && (flags & END_STREAM) !== 0))) {
+    else if (type === WINDOW_UPDATE && stream === 0) {
+      window += payload.readUInt32BE()
+      const waiting = held
+      held = []
+      for (const { stream: id, request } of waiting) ask(id, request)
+    } else if (type === DATA) received.set(stream, (received.get(stream) ?? 0) + payload.length)
+    else if (type === RESET || (type === HEADERS && (flags & END_STREAM) !== 0)) {
       // The trailers say more, but data comes only with success.
-      turn.answered(type === HEADERS && received > valueBytes)
+      line.answered(stream, type === HEADERS && (received.get(stream) ?? 0) > valueBytes)
+      received.delete(stream)
     }
+  }
+  const ask = (stream: number, request: Buffer): void => {
+    if (request.length <= window) send(stream, request)
+    else held.push({ stream, request })
   }
   let rest: Buffer = Buffer.alloc(0)
   socket.on('data', (chunk: Buffer) => {
@@ -57,34 +75,50 @@ export async function connectEtcd(address: string, method: EtcdMethod, valueByte
   socket.write(PREFACE)
   return {
     ask(request) {
-      const headers = streamId === -1 ? first : HEADERS_AGAIN
-      streamId += 2
-      received = 0
-      return turn.ask(Buffer.concat([frame(HEADERS, END_HEADERS, streamId, headers), frame(DATA, END_STREAM, streamId, request)]))
+      const stream = nextStream
+      nextStream += 2
+      ask(stream, request)
+      return line.answerTo(stream)
     },
     close: () => socket.destroy(),
   }
 }
 
-/** The one request that is under way. */
-export class Turn {
+/** The requests under way on a socket, and one write for all that is sent at a time. */
+export class Line {
   readonly #socket: Socket
-  #waiting: PromiseWithResolvers<boolean> | undefined
+  readonly #waiting = new Map<number, PromiseWithResolvers<boolean>>()
+  #unsent: Uint8Array[] = []
 
   constructor(socket: Socket) {
     this.#socket = socket
-    socket.on('error', (error) => this.#waiting?.reject(error))
-    socket.on('close', () => this.#waiting?.reject(new Error('the connection closed')))
+    socket.on('error', (error) => this.#end(error))
+    socket.on('close', () => this.#end(new Error('the connection closed')))
   }
 
-  ask(bytes: Uint8Array): Promise<boolean> {
-    this.#waiting = Promise.withResolvers()
-    this.#socket.write(bytes)
-    return this.#waiting.promise
+  write(...pieces: readonly Uint8Array[]): void {
+    if (this.#unsent.length === 0) queueMicrotask(() => this.#flush())
+    this.#unsent.push(...pieces)
   }
 
-  answered(ok: boolean): void {
-    this.#waiting?.resolve(ok)
+  answerTo(id: number): Promise<boolean> {
+    const answer = Promise.withResolvers<boolean>()
+    this.#waiting.set(id, answer)
+    return answer.promise
+  }
+
+  answered(id: number, ok: boolean): void {
+    this.#waiting.get(id)?.resolve(ok)
+    this.#waiting.delete(id)
+  }
+
+  #flush(): void {
+    this.#socket.write(this.#unsent.length === 1 ? (this.#unsent[0] ?? '') : Buffer.concat(this.#unsent))
+    this.#unsent = []
+  }
+
+  #end(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error)
   }
 }
 
@@ -104,7 +138,7 @@ export function connected(address: string): Promise<Socket> {
 const PREFACE = Buffer.concat([
   Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
   frame(SETTINGS, 0, 0, Buffer.concat([setting(2, 0), setting(4, MAX_WINDOW)])),
-  frame(8, 0, 0, u32(MAX_WINDOW - DEFAULT_WINDOW)),
+  frame(WINDOW_UPDATE, 0, 0, u32(MAX_WINDOW - DEFAULT_WINDOW)),
 ])
 
 /** HPACK (RFC 7541): two fields of the static table, four that enter the dynamic table, where the last one in is number 62. */

@@ -1,7 +1,8 @@
-// Clients in a process of their own: each has a connection and asks again as soon as it is answered. Argument: a Load as JSON; prints a LoadResult.
+// Clients in a process of their own: each asks again as soon as it is answered. Argument: a Load as JSON; prints a LoadResult.
+import { present } from '../../src/base/assert.ts'
 import { FRAME_HEADER_BYTES } from '../../src/mesh/frame.ts'
-import { encodeKey, encodePackets, encodePut, OP, OUTCOME } from '../../test/fixture/kv-protocol.ts'
-import { connected, connectEtcd, type Connection, etcdRequest, Turn } from './etcd-connection.ts'
+import { encodeKey, encodePackets, encodePut, OP, OUTCOME, PacketReader } from '../../test/fixture/kv-protocol.ts'
+import { connected, connectEtcd, type Connection, etcdRequest, Line } from './etcd-connection.ts'
 import { addLatency, type Latencies, newLatencies } from './latencies.ts'
 
 export interface Load {
@@ -9,6 +10,8 @@ export interface Load {
   readonly address: string
   readonly op: 'put' | 'get'
   readonly clients: number
+  /** They share so many. */
+  readonly connections: number
   /** Not counted: connections are made, code is compiled. */
   readonly warmMs: number
   readonly measureMs: number
@@ -27,6 +30,7 @@ export interface LoadResult {
 /** Few enough that a second of writes has made them all. */
 const KEYS = 1000
 const VALUE_BYTES = 256
+const VALUE = Buffer.alloc(VALUE_BYTES, 7)
 /** A bench that hangs says nothing. */
 const PATIENCE_MS = 20_000
 
@@ -36,7 +40,7 @@ setTimeout(() => process.exit(1), load.warmMs + load.measureMs + PATIENCE_MS).un
 process.stdout.write(JSON.stringify(await run(load)))
 process.exit()
 
-async function run({ clients, warmMs, measureMs, ...how }: Load): Promise<LoadResult> {
+async function run({ system, address, op, clients, connections, warmMs, measureMs }: Load): Promise<LoadResult> {
   const latencies = newLatencies()
   const begin = performance.now() + warmMs
   const end = begin + measureMs
@@ -54,50 +58,60 @@ async function run({ clients, warmMs, measureMs, ...how }: Load): Promise<LoadRe
   }
   let cpu = process.cpuUsage()
   setTimeout(() => (cpu = process.cpuUsage()), warmMs)
-  await Promise.all(Array.from({ length: clients }, (_, client) => runClient(how, client, { end, count })))
-  const { user, system } = process.cpuUsage(cpu)
-  return { all, done, failed, latencies, cpuMs: (user + system) / 1000 }
-}
-
-interface Course {
-  /** When to stop. */
-  readonly end: number
-  readonly count: (ok: boolean, from: number, now: number) => void
-}
-
-async function runClient(how: Omit<Load, 'clients' | 'warmMs' | 'measureMs'>, client: number, { end, count }: Course): Promise<void> {
-  const { system, op, address } = how
-  const request = system === 'ours' ? ourRequest : etcdRequest
-  const value = Buffer.alloc(VALUE_BYTES, client)
   const valueBytes = op === 'get' ? VALUE_BYTES : 0
-  const connection =
-    system === 'etcd' ? await connectEtcd(address, op === 'put' ? 'Put' : 'Range', valueBytes) : await connectOurs(address, valueBytes)
+  const open = (): Promise<Connection> =>
+    system === 'etcd' ? connectEtcd(address, op === 'put' ? 'Put' : 'Range', valueBytes) : connectOurs(address, valueBytes)
+  const lines = await Promise.all(Array.from({ length: connections }, open))
+  const request = system === 'etcd' ? etcdRequest : ourRequest
+  const ask = (client: number, key: string): Promise<boolean> => {
+    const value = op === 'put' ? VALUE : undefined
+    return present(lines[client % connections], 'connection').ask(request(key, value))
+  }
+  await Promise.all(Array.from({ length: clients }, (_, client) => runClient(client, end, ask, count)))
+  for (const line of lines) line.close()
+  const { user, system: kernel } = process.cpuUsage(cpu)
+  return { all, done, failed, latencies, cpuMs: (user + kernel) / 1000 }
+}
+
+/** One question after the other, until `end`. */
+async function runClient(
+  client: number,
+  end: number,
+  ask: (client: number, key: string) => Promise<boolean>,
+  count: (ok: boolean, from: number, now: number) => void,
+): Promise<void> {
+  // Far apart, so that all keys are there after a second of writes.
   for (let key = client * 7919; ; key += 1) {
     const from = performance.now()
-    const ok = await connection.ask(request(`bench/key-${key % KEYS}`, op === 'put' ? value : undefined))
+    const ok = await ask(client, `bench/key-${key % KEYS}`)
     const now = performance.now()
     count(ok, from, now)
-    if (now >= end) break
+    if (now >= end) return
   }
-  connection.close()
 }
 
 function ourRequest(key: string, value?: Uint8Array): Buffer {
   const [type, body] = value === undefined ? [OP.get, encodeKey(key)] : [OP.put, encodePut(key, value)]
-  return Buffer.from(encodePackets([{ type, id: 1, body }]))
+  return Buffer.from(encodePackets([{ type, id: 0, body }]))
 }
 
-/** As connectEtcd. One request is under way, so a reply is whole when its length is there. */
+/** As connectEtcd. */
 async function connectOurs(address: string, valueBytes: number): Promise<Connection> {
   const socket = await connected(address)
-  const turn = new Turn(socket)
-  let received: Buffer = Buffer.alloc(0)
+  const line = new Line(socket)
+  const reader = new PacketReader()
+  let nextId = 1
   socket.on('data', (chunk: Buffer) => {
-    received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
-    if (received.length < FRAME_HEADER_BYTES || received.length < FRAME_HEADER_BYTES + received.readUInt32BE()) return
-    const ok = received.readUInt8(4) === OUTCOME.ok && received.length - FRAME_HEADER_BYTES - 4 >= valueBytes
-    received = Buffer.alloc(0)
-    turn.answered(ok)
+    for (const { type, id, body } of reader.read(chunk)) line.answered(id, type === OUTCOME.ok && body.length >= valueBytes)
   })
-  return { ask: (request) => turn.ask(request), close: () => socket.destroy() }
+  return {
+    ask(request) {
+      const id = nextId
+      nextId = (id + 1) >>> 0
+      request.writeUInt32BE(id, FRAME_HEADER_BYTES)
+      line.write(request)
+      return line.answerTo(id)
+    },
+    close: () => socket.destroy(),
+  }
 }
