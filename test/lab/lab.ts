@@ -114,7 +114,11 @@ export class LabHost implements Machine {
     const ended = outcomeOf(child)
     const pid = await firstNumber(child, ended)
     // From outside, without a process in between: whoever measures what a kill does knows its moment.
-    const signal = async (wanted: NodeJS.Signals): Promise<void> => void process.kill(commandOf(child), wanted)
+    const signal = async (wanted: NodeJS.Signals): Promise<void> => {
+      process.kill(commandOf(child), wanted)
+      // nsenter stops itself with its command, and would never see the end of one that is continued alone.
+      if (wanted === 'SIGCONT') child.kill(wanted)
+    }
     return { pid, logFile, ended, signal }
   }
 
