@@ -18,6 +18,8 @@ export interface AgentPorts {
   readonly files: DiskFiles & { check(datastore: Datastore): Promise<void> }
   readonly meter: HostMeter
   readonly store: MemberStore
+  /** Room on the disk that `store` writes to. */
+  readonly freeMiB: () => Promise<number>
   readonly facts: HostFacts
   readonly bootId: string
   /** The machine's own name: becomes the host's when it founds or joins a mesh. */

@@ -8,6 +8,7 @@ import { NO_LOAD } from './inventory/load.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { createToken, encodeToken } from './mesh/token.ts'
 import { startRecovery } from './recovery.ts'
+import { startRepair } from './repair.ts'
 import { liveness, type Session } from './session.ts'
 
 export interface Agent {
@@ -23,9 +24,11 @@ export async function startAgent(ports: AgentPorts): Promise<Agent> {
   const lifecycle = new Lifecycle(ports)
   await lifecycle.resume()
   const recovery = startRecovery(ports, lifecycle)
+  const repair = startRepair(ports, lifecycle)
   return {
     api: apiContext(ports, lifecycle, recovery),
     async stop() {
+      await repair.stop()
       await recovery.stop()
       await lifecycle.stop()
     },

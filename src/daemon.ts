@@ -23,6 +23,7 @@ import { startMesh } from './mesh/start-mesh.ts'
 import { dirDatastores } from './storage/dir-datastore.ts'
 import { cpuShare, machineCounters } from './system/counters.ts'
 import { machineFacts } from './system/facts.ts'
+import { freeSpaceMiB } from './system/free-space.ts'
 import { makePrivateDirectory, PRIVATE_FILE } from './system/files.ts'
 import { QEMU, qemuFacts } from './vm/qemu-facts.ts'
 import { openQemuDriver } from './vm/qemu-driver.ts'
@@ -138,6 +139,7 @@ async function start({ name, dataDir, listen, socket, api }: Options, log: Log):
     files: dirDatastores(world),
     meter: machineMeter(),
     store: memberFiles(dataDir),
+    freeMiB: () => freeSpaceMiB(dataDir),
     facts,
     bootId: machine.bootId,
     hostName: name,

@@ -15,6 +15,8 @@ const JOIN_MS = 10_000
 export class Lifecycle {
   readonly #ports: AgentPorts
   #session: Session | undefined
+  /** As it is saved. */
+  #identity: MemberIdentity | null = null
   #changing = false
   #stopped = false
 
@@ -27,8 +29,8 @@ export class Lifecycle {
   }
 
   async resume(): Promise<void> {
-    const identity = await this.#ports.store.load()
-    if (identity !== null) this.#session = await startSession(this.#ports, identity)
+    this.#identity = await this.#ports.store.load()
+    if (this.#identity !== null) this.#session = await startSession(this.#ports, this.#identity)
   }
 
   /** Makes a mesh of this one host. */
@@ -37,8 +39,8 @@ export class Lifecycle {
       const ports = this.#ports
       const mesh = { id: newId<MeshId>((length) => ports.random.bytes(length)), name }
       const host = { id: ports.mesh.self, addresses: ports.mesh.ownAddresses(), ...joiner(ports, 'host') }
-      const identity = await foundMesh(memberPorts(ports), mesh, host)
-      this.#session = await startSession(ports, identity)
+      this.#identity = await foundMesh(memberPorts(ports), mesh, host)
+      this.#session = await startSession(ports, this.#identity)
     })
   }
 
@@ -72,7 +74,7 @@ export class Lifecycle {
       wish.progress(`admitted to mesh ${reply.mesh.name}, catching up`)
       const identity: MemberIdentity = { mesh: reply.mesh, member: offer.member, introduced: reply.hosts }
       // Saved first: from here on this host is a member, and an agent that dies now goes on as one.
-      await store.save(identity)
+      await this.#save(identity)
       this.#session = await startSession(this.#ports, identity)
       await caughtUp(this.#session.member, mesh.self, signal)
     })
@@ -83,7 +85,7 @@ export class Lifecycle {
    * saved and started. Where that fails before the save, the host goes on as what it was. Guests notice nothing.
    */
   async become(change: (before: MemberIdentity) => Promise<MemberIdentity>): Promise<Session> {
-    const { store, onFatal } = this.#ports
+    const { onFatal } = this.#ports
     const session = this.#session
     if (session === undefined) throw new OperationError('refused', 'this host belongs to no mesh')
     this.#begin()
@@ -93,7 +95,7 @@ export class Lifecycle {
       this.#session = undefined
       await session.stop()
       const changed = await change(before)
-      await store.save(changed)
+      await this.#save(changed)
       after = changed
     } finally {
       this.#changing = false
@@ -104,9 +106,28 @@ export class Lifecycle {
     return this.#session
   }
 
+  /** Changes what the data directory remembers of the member that this host is; nothing while that is about to change. */
+  async remember(change: (identity: MemberIdentity) => MemberIdentity): Promise<void> {
+    const identity = this.#identity
+    if (identity === null || this.#changing) return
+    const changed = change(identity)
+    if (changed === identity) return
+    this.#begin()
+    try {
+      await this.#save(changed)
+    } finally {
+      this.#changing = false
+    }
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#session?.stop()
+  }
+
+  async #save(identity: MemberIdentity): Promise<void> {
+    await this.#ports.store.save(identity)
+    this.#identity = identity
   }
 
   #begin(): void {

@@ -100,7 +100,7 @@ async function rejoin(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, sig
     const message = `${found}, this host lives in generation ${own}: only a later one, or one that was begun apart, can be gone over to`
     throw refusal('this host stays where it is', [{ code: 'no-later-generation', message, fix: 'hostmesh mesh status' }])
   }
-  return goOver(ports, lifecycle, host, signal)
+  return goOver(ports, lifecycle, { host }, signal)
 }
 
 async function goOverAlone(ports: AgentPorts, lifecycle: Lifecycle, signal: AbortSignal): Promise<void> {
@@ -109,17 +109,31 @@ async function goOverAlone(ports: AgentPorts, lifecycle: Lifecycle, signal: Abor
   const leaderlessMs = member?.cluster.status().staleMs ?? null
   if (successor === null || leaderlessMs === null || leaderlessMs < LEADERLESS_MS) return
   ports.log.warn({ ...successor, leaderlessMs }, 'the mesh went on in a later generation: this host goes over to it')
-  await goOver(ports, lifecycle, successor.host, signal)
+  await goOver(ports, lifecycle, successor, signal)
 }
 
-/** Asks first and changes afterwards: until the reply is saved, this host is what it was. Its former stores stay till it has caught up. */
-async function goOver(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, signal: AbortSignal): Promise<Recovered> {
-  const { mesh, clock, store } = ports
+/**
+ * Asks first and changes afterwards: until the reply is saved, this host is what it was. Its former stores stay till it has caught up, or are
+ * set aside.
+ */
+export async function goOver(
+  ports: AgentPorts,
+  lifecycle: Lifecycle,
+  { host, setAside = false }: { readonly host: HostId; readonly setAside?: boolean },
+  signal: AbortSignal,
+): Promise<Recovered> {
+  const { mesh, clock, log, store } = ports
   const session = memberSession(lifecycle)
   const offer = joiner(ports, roleIn(session, mesh.self))
   const asked = { addresses: mesh.ownAddresses(), facts: offer }
   const reply = parseJoinReply(await mesh.rejoin(session.member.identity.mesh.id, host, asked, { deadlineMs: ASK_MS, signal }))
+  const former = session.member.identity.member
   const next = await lifecycle.become(async () => ({ mesh: reply.mesh, member: offer.member, introduced: reply.hosts }))
+  if (setAside)
+    log.warn(
+      { former, place: await store.setAside(former) },
+      'this host is another member now, the stores of the former one were set aside',
+    )
   const limit = deadline(clock, SETTLE_MS, 'catching up with the mesh', signal)
   try {
     await caughtUp(next.member, mesh.self, limit.signal)

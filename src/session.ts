@@ -11,7 +11,9 @@ import { startReportingLoad, type LoadReporter } from './host/report-load.ts'
 import { type Liveness } from './inventory/view.ts'
 import { startControllers } from './leader/controllers.ts'
 import { diskController } from './leader/disk-controller.ts'
+import { type StoresLoad } from './inventory/load.ts'
 import { placementController } from './leader/placement-controller.ts'
+import { spaceController } from './leader/space-controller.ts'
 import { votersController } from './leader/voters-controller.ts'
 import { type Mesh } from './mesh/mesh.ts'
 
@@ -43,6 +45,7 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
     mesh,
     driver,
     meter: ports.meter,
+    stores: () => ({ freeMiB: member.space.freeMiB(), trouble: troubleOf(member) }),
     checkDatastore: (store) => ports.files.check(store),
   })
   const controllers = startControllers({
@@ -53,7 +56,7 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
     liveness: () => liveness(mesh),
     load: () => reporter.load(),
     contacts: () => new Map(mesh.peers().map(({ host: peer, upMs, silentMs }) => [peer, { upMs, silentMs }])),
-    controllers: [placementController, votersController, diskController],
+    controllers: [placementController, votersController, diskController, spaceController],
   })
   return {
     member,
@@ -75,8 +78,13 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
 }
 
 export function memberPorts(ports: AgentPorts): MemberPorts {
-  const { clock, random, log, mesh, store, onFatal, raftLimits } = ports
-  return { self: mesh.self, clock, random, log, mesh, store, onFatal, raftLimits }
+  const { clock, random, log, mesh, store, freeMiB, onFatal, raftLimits } = ports
+  return { self: mesh.self, clock, random, log, mesh, store, freeMiB, onFatal, raftLimits }
+}
+
+function troubleOf({ replica }: Member): StoresLoad['trouble'] {
+  const health = replica.health()
+  return health.kind === 'running' ? null : health
 }
 
 /** The mesh talks to whoever the inventory lists; before a joiner's log says who that is, to those that the join reply named. */

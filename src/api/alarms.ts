@@ -1,5 +1,6 @@
 // What somebody should look at: one check a function over what one host sees, each with the command that mends it. Pure.
 import { type ClusterStatus } from '../inventory/cluster.ts'
+import { RESERVE_MIB } from '../inventory/load.ts'
 import { hostName, hostState, vmState } from '../inventory/view.ts'
 import { byName, type Sight } from './shapes.ts'
 import { type AlarmAnswer } from './types.ts'
@@ -17,6 +18,7 @@ const CHECKS: readonly Check[] = [
   superseded,
   quorumLost,
   fatalVoter,
+  storesInTrouble,
   silentHosts,
   mixedVersions,
   faultyVms,
@@ -58,6 +60,30 @@ function fatalVoter({ inventory }: Sight, { members }: Pick<ClusterStatus, 'memb
   const name = inventory.hosts.get(only.host)?.name ?? only.host
   const message = `${name} is the only voter of ${inventory.hosts.size} hosts: without it nothing can be changed`
   return [{ severity: 'warning', code: 'one-voter', message, fix: 'let a third host or a witness join: hostmesh token create' }]
+}
+
+/** What each host says of the stores of its own member. */
+function storesInTrouble({ inventory, load }: Sight, { quorum }: Quorum): readonly AlarmAnswer[] {
+  return byName(inventory.hosts.values()).flatMap(({ id, name }): AlarmAnswer[] => {
+    const stores = load.hosts.get(id)?.stores
+    if (stores === undefined) return []
+    const { freeMiB, trouble } = stores
+    if (trouble?.kind === 'damaged') {
+      const message = `host ${name} needs repair: ${trouble.why}`
+      const wait = `wait: ${name} comes back as a learner by itself`
+      const fix = quorum === 'ok' ? wait : `${wait} once the mesh has a quorum; without one for good: hostmesh mesh recover --plan`
+      return [{ severity: 'critical', code: 'needs-repair', message, fix }]
+    }
+    if (trouble !== null) {
+      const message = `host ${name} takes no part: its disk failed, and is tried again: ${trouble.why}`
+      return [
+        { severity: 'critical', code: 'disk-failing', message, fix: `make room on the disk of the data directory of ${name}, or mend it` },
+      ]
+    }
+    if (freeMiB === null || freeMiB >= RESERVE_MIB) return []
+    const message = `host ${name} has ${freeMiB} MiB free where it keeps the log of the mesh, ${RESERVE_MIB} MiB are needed to lead`
+    return [{ severity: 'warning', code: 'disk-full', message, fix: `make room on the disk of the data directory of ${name}` }]
+  })
 }
 
 function silentHosts({ inventory, liveness }: Sight): readonly AlarmAnswer[] {

@@ -3,6 +3,7 @@ import { within } from '../base/deadline.ts'
 import { hasCode, OperationError } from '../base/errors.ts'
 import { type MemberStatus } from '../inventory/cluster.ts'
 import { type Inventory } from '../inventory/inventory.ts'
+import { type HostLoad } from '../inventory/load.ts'
 import { type Mesh } from '../inventory/model.ts'
 import { hostName } from '../inventory/view.ts'
 import { changeFeed } from './change-feed.ts'
@@ -79,6 +80,7 @@ async function membersOf({ clock, cluster }: ApiContext, signal: AbortSignal): P
 function meshAnswer(context: ApiContext, inventory: Inventory, members: readonly MemberStatus[]): MeshAnswer {
   const { term, leader, commitIndex, appliedIndex, quorum } = context.cluster.status()
   const { firstIndex, lastIndex, peers } = context.raft()
+  const load = context.load()
   const peerOf = new Map(peers.map((peer) => [peer.host, peer]))
   const { id, name, generation, createdAt } = meshOf(inventory)
   return {
@@ -108,10 +110,18 @@ function meshAnswer(context: ApiContext, inventory: Inventory, members: readonly
         lag: matchIndex === null ? null : Math.max(0, commitIndex - matchIndex),
         active,
         leaving,
+        stores: storesState(load.hosts.get(host)),
         ...link,
       }
     }),
   }
+}
+
+function storesState(load: HostLoad | undefined): MeshAnswer['members'][number]['stores'] {
+  if (load === undefined) return 'unknown'
+  const { trouble } = load.stores
+  if (trouble === null) return 'ok'
+  return trouble.kind === 'damaged' ? 'needs repair' : trouble.kind
 }
 
 function memberAnswer(context: ApiContext): { readonly mesh: Named; readonly host: Named } {

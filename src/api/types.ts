@@ -175,6 +175,8 @@ export const MeshAnswer = v.object({
       active: v.nullable(v.boolean()),
       /** It gives up its vote, to be removed. */
       leaving: v.boolean(),
+      /** Of its stores, as the host says itself; `unknown` while it is not heard of. */
+      stores: v.picklist(['ok', 'reopening', 'needs repair', 'unknown']),
       connected: v.nullable(v.boolean()),
       address: v.nullable(v.string()),
       rttMs: v.nullable(Count),

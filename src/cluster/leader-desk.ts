@@ -16,6 +16,7 @@ import { handOver, type HandOverDesk } from './hand-over.ts'
 import { type InventoryMachine } from './inventory-machine.ts'
 import { Leaving } from './leaving.ts'
 import { type Members } from './members.ts'
+import { isShort, shortOfSpace, type Space } from './space.ts'
 import { type ProposeReply, type ProposeRequest } from './wire.ts'
 
 export interface LeaderDesk {
@@ -34,9 +35,10 @@ export interface LeaderDeskOptions {
   readonly machine: InventoryMachine
   readonly members: Members
   readonly generations: Pick<Generations, 'superseded'>
+  readonly space: Space
 }
 
-export function leaderDesk({ self, clock, replica, machine, members, generations }: LeaderDeskOptions): LeaderDesk {
+export function leaderDesk({ self, clock, replica, machine, members, generations, space }: LeaderDeskOptions): LeaderDesk {
   const leaving = new Leaving(clock, replica)
   const propose = async (record: CommandRecord, term: number | undefined, signal: AbortSignal): Promise<ProposeReply> => {
     const superseded = generations.superseded()
@@ -57,8 +59,9 @@ export function leaderDesk({ self, clock, replica, machine, members, generations
     ...rest,
     command,
   })
+  const ownName = (): string => machine.inventory().hosts.get(self)?.name ?? self
   const decide: LeaderDesk['decide'] = async (command, signal, by) => {
-    const name = machine.inventory().hosts.get(self)?.name ?? self
+    const name = ownName()
     const term = 'leaderTerm' in command ? command.leaderTerm : undefined
     const record = stamp(command, { actor: by?.actor ?? `leader ${name}`, reason: by?.reason ?? null, requestKey: null })
     return (await propose(record, term, signal)).result
@@ -76,6 +79,8 @@ export function leaderDesk({ self, clock, replica, machine, members, generations
     async accept(request, from, signal) {
       const { command, ...rest } = request
       assertMayAsk(command, from)
+      if (!isReport(command) && isShort(space.freeMiB()) && replica.status().role === 'leader')
+        throw shortOfSpace(ownName(), space.freeMiB())
       if (command.kind === 'host-remove') await giveUpVote(machine.inventory(), command.host, leaving, signal)
       // The round trip through the codec refuses what no member could apply, before it can enter the log.
       return propose(decodeRecord(encodeRecord(stamp(command, rest))), undefined, signal)

@@ -1,12 +1,12 @@
 // The durable side of a membership in the data directory: member.json, and two LevelDB directories for each member that this host is or was.
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { errorText, OperationError } from '../base/errors.ts'
 import { type GenerationId, type HostId, type MemberId, type MeshId } from '../base/ids.ts'
 import { openLevelLog } from '../consensus/level-log.ts'
 import { openLevelState } from '../consensus/level-state.ts'
-import { readTextIfExists, syncDirectory, writeAtomic } from '../system/files.ts'
+import { errnoOf, readTextIfExists, syncDirectory, writeAtomic } from '../system/files.ts'
 import { type MemberIdentity, type MemberStore } from './member.ts'
 
 const FORMAT = 1
@@ -20,11 +20,13 @@ const memberFile = v.object({
   mesh: v.object({ id: branded<MeshId>(), name: v.string(), generation: v.number(), generationId: v.nullable(branded<GenerationId>()) }),
   member: memberId,
   introduced: v.array(v.object({ id: branded<HostId>(), member: memberId, addresses: v.array(v.string()) })),
+  damaged: v.optional(v.string()),
 })
 
 export function memberFiles(dataDir: string): MemberStore {
   const file = join(dataDir, 'member.json')
   const stores = join(dataDir, 'raft')
+  const aside = join(dataDir, 'damaged')
   return {
     async load() {
       const text = await readTextIfExists(file)
@@ -32,6 +34,17 @@ export function memberFiles(dataDir: string): MemberStore {
     },
     async save(identity) {
       await writeAtomic(file, `${JSON.stringify({ format: FORMAT, ...identity })}\n`)
+    },
+    async setAside(member) {
+      await rm(aside, { recursive: true, force: true })
+      await mkdir(aside)
+      const place = join(aside, String(member))
+      await rename(join(stores, String(member)), place).catch((error: unknown) => {
+        // Somebody removed them by hand: that may have been the damage.
+        if (errnoOf(error) !== 'ENOENT') throw error
+      })
+      for (const directory of [aside, stores, dataDir]) await syncDirectory(directory)
+      return place
     },
     async removeOthers(keep) {
       await mkdir(stores, { recursive: true })

@@ -1,6 +1,6 @@
 // This host's membership in the Raft group: made by init or join, started with the agent, stopped with it.
 import { type Clock } from '../base/clock.ts'
-import { refusal } from '../base/errors.ts'
+import { OperationError, refusal } from '../base/errors.ts'
 import { type HostId, type MemberId, type MeshId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
@@ -23,6 +23,7 @@ import { members, type Members } from './members.ts'
 import { raftCluster } from './raft-cluster.ts'
 import { raftTransport, receiveFrames, receiveSnapshots, type RaftTransportOptions } from './raft-transport.ts'
 import { serveMembers } from './serve.ts'
+import { type Space, watchSpace } from './space.ts'
 import { type MeshIdentity } from './wire.ts'
 
 /** What a data directory remembers of its membership; written once init or join is committed. */
@@ -31,6 +32,8 @@ export interface MemberIdentity {
   readonly member: MemberId
   /** The hosts that the join reply named: whom to talk to before the own log says it. */
   readonly introduced: readonly { readonly id: HostId; readonly member: MemberId; readonly addresses: readonly string[] }[]
+  /** Why this member must not take part any more: its stores lost what it had acknowledged. Its host comes back as another member. */
+  readonly damaged?: string | undefined
 }
 
 /** Both belong to whoever opened them. */
@@ -48,6 +51,8 @@ export interface MemberStore {
   save(identity: MemberIdentity): Promise<void>
   /** The stores of one member, each in a place of its own: a host that becomes another member leaves those of the former one untouched. */
   openStores(member: MemberId): Promise<Stores>
+  /** Moves the stores of a former member out of the way, for people to look into; returns where. Only the last ones so moved are kept. */
+  setAside(member: MemberId): Promise<string>
   /** Removes the stores of all other members: of former ones, and of an init or join that never finished. Null: of all. */
   removeOthers(keep: MemberId | null): Promise<void>
 }
@@ -59,6 +64,7 @@ export interface MemberPorts {
   readonly log: Log
   readonly mesh: Mesh
   readonly store: MemberStore
+  readonly freeMiB: () => Promise<number>
   /** The member can go on no longer (a bug, an unknown command): the process must end. What a disk does is not fatal, see lasting-replica.ts. */
   readonly onFatal: (error: unknown) => void
   /** Differences from the product's limits: the simulator has its log cut after some dozens of entries. */
@@ -73,6 +79,7 @@ export interface Member {
   readonly desk: LeaderDesk
   readonly cluster: Cluster
   readonly generations: Generations
+  readonly space: Space
   stop(): Promise<void>
 }
 
@@ -138,6 +145,7 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
     log,
     onFatal: ports.onFatal,
     async open(onFatal) {
+      if (identity.damaged !== undefined) throw new OperationError('failed', identity.damaged, { data: { kind: 'damaged' } })
       const stores = await ports.store.openStores(identity.member)
       const limits = ports.raftLimits === undefined ? {} : { limits: ports.raftLimits }
       try {
@@ -164,7 +172,8 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
     mine: () => machine.inventory().mesh ?? identity.mesh,
     inventory: () => machine.inventory(),
   })
-  const desk = leaderDesk({ self, clock, replica, machine, members: known, generations })
+  const space = watchSpace({ clock, log, measure: ports.freeMiB })
+  const desk = leaderDesk({ self, clock, replica, machine, members: known, generations, space })
   const cluster = raftCluster({ self, clock, log, mesh, replica, machine, members: known, desk, generations })
   const offs = [
     serveMembers(mesh, desk, cluster),
@@ -183,7 +192,9 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
     desk,
     cluster,
     generations,
+    space,
     async stop() {
+      await space.stop()
       generations.stop()
       for (const off of offs) off()
       cluster.stop()

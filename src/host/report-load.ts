@@ -6,7 +6,7 @@ import { type DatastoreId, type HostId, type VmId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { startLoop } from '../base/loop.ts'
 import { type Cluster } from '../inventory/cluster.ts'
-import { type HostLoad, type Load, type VmLoad } from '../inventory/load.ts'
+import { type HostLoad, type Load, type StoresLoad, type VmLoad } from '../inventory/load.ts'
 import { type Datastore } from '../inventory/model.ts'
 import { type Mesh } from '../mesh/mesh.ts'
 import { type Driver, type RunCounters } from '../vm/driver.ts'
@@ -29,6 +29,7 @@ export interface ReportLoadOptions {
   readonly mesh: Mesh
   readonly driver: Driver
   readonly meter: HostMeter
+  readonly stores: () => StoresLoad
   /** Rejects with an OperationError that says why this host cannot use the datastore. */
   readonly checkDatastore: (datastore: Datastore) => Promise<void>
 }
@@ -43,6 +44,10 @@ const report = v.object({
   cpuPercent: v.number(),
   memoryUsedMiB: v.number(),
   faults: v.array(v.tuple([v.string(), v.string()])),
+  stores: v.object({
+    freeMiB: v.nullable(v.number()),
+    trouble: v.nullable(v.object({ kind: v.picklist(['reopening', 'damaged']), why: v.string() })),
+  }),
   vms: v.array(v.tuple([v.string(), v.object({ cpuMHz: v.number(), residentMiB: v.number(), uptimeS: v.number() })])),
 })
 type Report = v.InferOutput<typeof report>
@@ -78,7 +83,7 @@ export function startReportingLoad(options: ReportLoadOptions): LoadReporter {
 
 /** CPU shares come from the difference to the last measurement of the same run. */
 function measurer(options: ReportLoadOptions): () => Promise<Report> {
-  const { self, clock, cluster, driver, meter } = options
+  const { self, clock, cluster, driver, meter, stores } = options
   let last: { readonly atMs: number; readonly counters: readonly RunCounters[] } = { atMs: clock.now(), counters: [] }
   return async () => {
     const [machine, counters, faults] = await Promise.all([meter.measure(), driver.counters(), datastoreFaults(options)])
@@ -91,7 +96,7 @@ function measurer(options: ReportLoadOptions): () => Promise<Report> {
       return [run.vm, { cpuMHz: Math.round((cpuSeconds / seconds) * mhz), residentMiB: run.residentMiB, uptimeS: run.uptimeS }]
     })
     last = now
-    return { ...machine, faults, vms }
+    return { ...machine, faults, stores: stores(), vms }
   }
 }
 
@@ -114,7 +119,8 @@ function combine(heard: ReadonlyMap<HostId, { readonly atMs: number; readonly re
     if (nowMs - atMs > FORGET_MS) continue
     // Ids come from an authenticated member and are only looked up, never believed.
     const datastoreFaults = new Map(said.faults.map(([id, why]) => [id as DatastoreId, why]))
-    hosts.set(host, { receivedAtMs: atMs, cpuPercent: said.cpuPercent, memoryUsedMiB: said.memoryUsedMiB, datastoreFaults })
+    const { cpuPercent, memoryUsedMiB, stores } = said
+    hosts.set(host, { receivedAtMs: atMs, cpuPercent, memoryUsedMiB, datastoreFaults, stores })
     for (const [vm, load] of said.vms) vms.set(vm as VmId, load)
   }
   return { hosts, vms }

@@ -1,6 +1,17 @@
 // What hosts measure and gossip to each other: loosely fresh, never agreed on, never a ground for ownership.
 import { type DatastoreId, type HostId, type VmId } from '../base/ids.ts'
 
+/** Below this much free space on the data disk of the leader it takes no more wishes: what is under way needs room to end well. */
+export const RESERVE_MIB = 256
+
+/** How the stores of a host's member are. */
+export interface StoresLoad {
+  /** Null: it could not be measured. */
+  readonly freeMiB: number | null
+  /** `reopening`: its disk failed, it tries again. `damaged`: it needs repair, and waits to be let in as another member. */
+  readonly trouble: { readonly kind: 'reopening' | 'damaged'; readonly why: string } | null
+}
+
 export interface HostLoad {
   /** When this host's report was received, on the receiver's monotonic clock; never compared between hosts. */
   readonly receivedAtMs: number
@@ -10,6 +21,7 @@ export interface HostLoad {
   readonly memoryUsedMiB: number
   /** Datastores that it cannot use now, with the reason in words. */
   readonly datastoreFaults: ReadonlyMap<DatastoreId, string>
+  readonly stores: StoresLoad
 }
 
 export interface VmLoad {

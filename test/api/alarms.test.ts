@@ -92,7 +92,12 @@ describe('alarms', () => {
       [datastoreId('images'), 'stale file handle'],
       [datastoreId('gone'), 'not mounted'],
     ])
-    const load = { ...NO_LOAD, hosts: new Map([[hostId('h2'), { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults }]]) }
+    const load = {
+      ...NO_LOAD,
+      hosts: new Map([
+        [hostId('h2'), { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults, stores: { freeMiB: 4096, trouble: null } }],
+      ]),
+    }
     expect(alarmsOf({ ...sightOf(now), load }, fine)).toMatchObject([
       { code: 'datastore', message: 'host h2 cannot use datastore images: stale file handle' },
     ])

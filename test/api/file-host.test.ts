@@ -11,7 +11,7 @@ const images = datastoreId('images')
 function sight(up: readonly string[], faulty: readonly string[] = []): Sight {
   const load = (name: string) => {
     const datastoreFaults = new Map(faulty.includes(name) ? [[images, 'stale file handle']] : [])
-    return { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults }
+    return { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults, stores: { freeMiB: 4096, trouble: null } }
   }
   return {
     inventory: now,

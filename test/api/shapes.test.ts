@@ -75,7 +75,13 @@ describe('a host', () => {
   })
 
   it('shows its load as shares, once it was measured', () => {
-    const load = { receivedAtMs: 0, cpuPercent: 25, memoryUsedMiB: 2048, datastoreFaults: new Map() }
+    const load = {
+      receivedAtMs: 0,
+      cpuPercent: 25,
+      memoryUsedMiB: 2048,
+      datastoreFaults: new Map(),
+      stores: { freeMiB: 4096, trouble: null },
+    }
     const sight = sightOf(log, { ...NO_LOAD, hosts: new Map([[h1.id, load]]) })
     expect(hostAnswer(sight, h1).usage).toEqual({ cpu: 0.25, memory: 0.25 })
   })

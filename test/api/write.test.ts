@@ -447,7 +447,9 @@ describe('commands of each route', () => {
     const datastoreFaults = new Map([[datastoreId('images'), 'stale file handle']])
     const load = () => ({
       ...NO_LOAD,
-      hosts: new Map([[hostId('h1'), { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults }]]),
+      hosts: new Map([
+        [hostId('h1'), { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults, stores: { freeMiB: 4096, trouble: null } }],
+      ]),
     })
     const agent = await fakeAgent({ changes: { load } })
     const create = async (name: string, disks: readonly { datastore: string; name: string; sizeBytes: number }[]) => {

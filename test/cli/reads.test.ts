@@ -22,7 +22,12 @@ function inventory() {
 }
 
 const load = () => ({
-  hosts: new Map([[hostId('h1'), { receivedAtMs: 0, cpuPercent: 12.3, memoryUsedMiB: 2048, datastoreFaults: new Map() }]]),
+  hosts: new Map([
+    [
+      hostId('h1'),
+      { receivedAtMs: 0, cpuPercent: 12.3, memoryUsedMiB: 2048, datastoreFaults: new Map(), stores: { freeMiB: 4096, trouble: null } },
+    ],
+  ]),
   vms: new Map([[vmId('web'), { cpuMHz: 340, residentMiB: 200, uptimeS: 3725 }]]),
 })
 

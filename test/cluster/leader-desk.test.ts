@@ -77,6 +77,7 @@ beforeEach(() => {
     machine,
     members: members(() => machine.inventory(), new Map()),
     generations: { superseded: () => null },
+    space: { freeMiB: () => 4096 },
   })
 })
 

@@ -52,7 +52,7 @@ clusterContract('on Raft', async (): Promise<ClusterPlace> => {
   )
   const known = members(() => machine.inventory(), new Map())
   const generations = { superseded: () => null }
-  const desk = leaderDesk({ self: SELF, clock, replica, machine, members: known, generations })
+  const desk = leaderDesk({ self: SELF, clock, replica, machine, members: known, generations, space: { freeMiB: () => 4096 } })
   const mesh = { request: () => Promise.reject(new Error('there is no other host')) }
   const cluster = raftCluster({ self: SELF, clock, log: silentLog, mesh, replica, machine, members: known, desk, generations })
   return {

@@ -39,7 +39,15 @@ export function aWorld(wishes: readonly HostWish[], vm: Parameters<typeof someVm
     const id = hostId(`h${at + 1}`)
     const { liveness: heard = 'up', load = {} } = wish
     if (heard !== 'unheard') liveness.set(id, heard)
-    if (load !== null) loads.set(id, { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults: new Map(), ...load })
+    if (load !== null)
+      loads.set(id, {
+        receivedAtMs: 0,
+        cpuPercent: 0,
+        memoryUsedMiB: 0,
+        datastoreFaults: new Map(),
+        stores: { freeMiB: 4096, trouble: null },
+        ...load,
+      })
   }
   return { world: { inventory: { ...log.now, hosts, vms }, load: { hosts: loads, vms: new Map() }, liveness }, web }
 }

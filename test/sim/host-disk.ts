@@ -68,6 +68,7 @@ export class HostDisk {
         await this.#delay({ sync: true })
         this.#identity = identity
       },
+      setAside: async (member) => `the damaged stores of member ${member}`,
       removeOthers: async (keep) => {
         await this.#delay({ sync: true })
         for (const member of this.#members.keys()) if (member !== keep) this.#members.delete(member)

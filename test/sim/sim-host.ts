@@ -230,6 +230,7 @@ export class SimHost {
       files: filesThrough(clock, this.#world.files.through(this.mount)),
       meter: { measure: () => through(clock, Promise.resolve({ cpuPercent: 10, memoryUsedMiB: 512 })) },
       store: this.disk.store(clock),
+      freeMiB: () => through(clock, Promise.resolve(4096)),
       facts: factsOf(this.#wish.memoryMiB),
       bootId: `${this.name}-boot-${this.#boots}`,
       hostName: this.name,
