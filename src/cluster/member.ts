@@ -6,6 +6,7 @@ import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
 import { bootstrap, FIRST } from '../consensus/bootstrap.ts'
 import { type LastingReplica, startLastingReplica } from '../consensus/lasting-replica.ts'
+import { type ReplicaOptions } from '../consensus/replica-options.ts'
 import { startReplica } from '../consensus/replica.ts'
 import { type ReplicaLimits } from '../consensus/replica-options.ts'
 import { type LogStore, type NodeId, type StateStore } from '../consensus/types.ts'
@@ -131,42 +132,13 @@ export async function foundMesh(
 
 /** Starts the member that `identity` names, from what its stores hold; a joiner's are empty and wait for the leader's snapshot. */
 export async function startMember(ports: MemberPorts, identity: MemberIdentity): Promise<Member> {
-  const { self, clock, random, log, mesh } = ports
+  const { self, clock, log, mesh } = ports
   const machine = inventoryMachine()
   const introduced = new Map<NodeId, HostId>(identity.introduced.map((host) => [host.member, host.id]))
   const known = members(() => machine.inventory(), introduced)
   const generation = (): number => machine.inventory().mesh?.generation ?? identity.mesh.generation
   const frames: RaftTransportOptions = { mesh, members: known, log, generation }
-  const transport = raftTransport(frames)
-  const replica = await startLastingReplica({
-    id: identity.member,
-    clock,
-    random,
-    log,
-    onFatal: ports.onFatal,
-    async open(onFatal) {
-      if (identity.damaged !== undefined) throw new OperationError('failed', identity.damaged, { data: { kind: 'damaged' } })
-      const stores = await ports.store.openStores(identity.member)
-      const limits = ports.raftLimits === undefined ? {} : { limits: ports.raftLimits }
-      try {
-        return await startReplica({
-          id: identity.member,
-          clock,
-          random,
-          log,
-          ...stores,
-          machine,
-          transport,
-          tickMs: TICK_MS,
-          onFatal,
-          ...limits,
-        })
-      } catch (error) {
-        await Promise.allSettled([stores.logStore.close(), stores.stateStore.close()])
-        throw error
-      }
-    },
-  })
+  const replica = await startMemberReplica(ports, identity, { machine, transport: raftTransport(frames) })
   const generations = watchGenerations({
     mesh,
     mine: () => machine.inventory().mesh ?? identity.mesh,
@@ -201,4 +173,30 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
       await replica.stop()
     },
   }
+}
+
+/** On the stores of the member; one that is known to be damaged does not even open them, however whole they look. */
+function startMemberReplica(
+  { clock, random, log, store, onFatal, raftLimits }: MemberPorts,
+  { member: id, damaged }: MemberIdentity,
+  world: Pick<ReplicaOptions, 'machine' | 'transport'>,
+): Promise<LastingReplica> {
+  const limits = raftLimits === undefined ? {} : { limits: raftLimits }
+  return startLastingReplica({
+    id,
+    clock,
+    random,
+    log,
+    onFatal,
+    async open(onFailure) {
+      if (damaged !== undefined) throw new OperationError('failed', damaged, { data: { kind: 'damaged' } })
+      const stores = await store.openStores(id)
+      try {
+        return await startReplica({ id, clock, random, log, ...stores, ...world, tickMs: TICK_MS, onFatal: onFailure, ...limits })
+      } catch (error) {
+        await Promise.allSettled([stores.logStore.close(), stores.stateStore.close()])
+        throw error
+      }
+    },
+  })
 }

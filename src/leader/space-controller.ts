@@ -13,14 +13,15 @@ export function spaceController(): { readonly name: string; run(duty: Duty, sign
   let tryAfter = -Infinity
   return {
     name: 'space',
-    async run({ self, clock, cluster, load, handOver }, signal) {
-      const measured = load()
+    async run(duty, signal) {
+      const { self, clock, cluster } = duty
+      const measured = duty.load()
       const free = measured.hosts.get(self)?.stores.freeMiB ?? null
       if (free === null || free >= RESERVE_MIB || clock.now() < tryAfter) return
       const heir = roomiest(cluster.status().members, measured, self)
       if (heir === undefined) return
       tryAfter = clock.now() + AGAIN_MS
-      await handOver(heir, `${free} MiB free on its data disk, ${RESERVE_MIB} MiB are needed`, signal)
+      await duty.handOver(heir, `${free} MiB free on its data disk, ${RESERVE_MIB} MiB are needed`, signal)
     },
   }
 }
