@@ -100,10 +100,10 @@ describe('tables', () => {
   it('mesh status, members and leader', async () => {
     expect(await lines('mesh leader')).toEqual(['h1'])
     const members = [
-      'HOST  ROLE    ZONE  ACTIVE  MATCH  LAG  LINK  ADDRESS  RTT',
-      'h1    leader  -     yes        14    0  -     -          -',
-      'h2    voter   -     yes        14    0  -     -          -',
-      'h3    voter   -     yes        14    0  -     -          -',
+      'HOST  ROLE    ZONE  ACTIVE  STORES  MATCH  LAG  LINK  ADDRESS  RTT',
+      'h1    leader  -     yes     ok         14    0  -     -          -',
+      'h2    voter   -     yes     -          14    0  -     -          -',
+      'h3    voter   -     yes     -          14    0  -     -          -',
       '',
       '3 voters, survives the loss of 1 more voter',
     ]

@@ -100,7 +100,7 @@ function membersTable(rows: readonly MemberRow[], paint: Paint): string {
       { title: 'ROLE', cell: ({ role, leaving }) => (leaving ? `${role}, leaving` : role) },
       { title: 'ZONE', cell: ({ zone }) => zone ?? '-' },
       { title: 'ACTIVE', cell: ({ active }) => (active === null ? '-' : active ? 'yes' : 'no') },
-      { title: 'STORES', cell: ({ stores }) => stores },
+      { title: 'STORES', cell: ({ stores }) => (stores === 'unknown' ? '-' : stores) },
       { title: 'MATCH', right: true, cell: ({ matchIndex }) => (matchIndex === null ? '-' : String(matchIndex)) },
       { title: 'LAG', right: true, cell: ({ lag }) => (lag === null ? '-' : String(lag)) },
       { title: 'LINK', cell: ({ connected }) => (connected === null ? '-' : connected ? 'up' : 'down') },
