@@ -84,7 +84,8 @@ export const LAYERS: readonly Layer[] = [
   { part: 'session.ts', imports: [...EVERYTHING, 'agent-ports.ts'], packages: [] },
   { part: 'lifecycle.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts'], packages: [] },
   { part: 'recovery.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts'], packages: [] },
-  { part: 'agent.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts', 'recovery.ts'], packages: [] },
+  { part: 'repair.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'lifecycle.ts', 'recovery.ts'], packages: [] },
+  { part: 'agent.ts', imports: [...EVERYTHING, 'agent-ports.ts', 'session.ts', 'lifecycle.ts', 'recovery.ts', 'repair.ts'], packages: [] },
   { part: 'daemon.ts', imports: [...EVERYTHING, 'agent.ts', 'version.ts'], packages: ['pino'] },
   // `hostmesh agent` goes on as the daemon.
   { part: 'cli.ts', imports: ['base', 'cli', 'daemon.ts'], packages: ['@stricli/core'] },
