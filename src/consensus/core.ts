@@ -6,7 +6,7 @@ import { type RaftConfig } from './raft-config.ts'
 import { RaftLog } from './raft-log.ts'
 import { ReadRounds } from './read-index.ts'
 import { Tracker } from './tracker.ts'
-import { type Message, NOBODY, type NodeId, type ReadState, type Role, type StoredLog } from './types.ts'
+import { type ConfState, type Message, NOBODY, type NodeId, type ReadState, type Role, type StoredLog } from './types.ts'
 
 /** Everything is changed in place, by the functions of this folder only. Names as in etcd and in figure 2 of the paper. */
 export interface Core {
@@ -27,6 +27,8 @@ export interface Core {
   randomizedElectionTicks: number
   /** Whom leadership is being handed to, or NOBODY. No proposals meanwhile. */
   transferTarget: NodeId
+  /** As of the last entry that was applied. The tracker's, but while a received snapshot is not yet applied: that one's counts already. */
+  appliedConf: ConfState
   /** No configuration change may be proposed before this index is applied: an earlier one may stand at or before it. */
   pendingConfIndex: number
   /** Data of the leader's entries that are not applied yet, about. */
@@ -54,6 +56,7 @@ export function createCore(config: RaftConfig, stored: StoredLog): Core {
     config,
     log: new RaftLog(stored, config.applied ?? stored.snapshot.index),
     tracker: new Tracker(conf, config),
+    appliedConf: conf,
     reads: new ReadRounds(),
     holdings: new Holdings(),
     term: stored.hardState.term,

@@ -8,10 +8,12 @@ import { type ConfChange, type ConfState, NOBODY } from './types.ts'
 
 /** Null: the state machine refused it, the configuration stays. Throws a BugError for a change that the leader's checks should have refused. */
 export function applyConfChange(core: Core, change: ConfChange | null): ConfState {
-  if (change === null) return core.tracker.conf
-  const changed = changeConf(core.tracker.conf, change)
+  if (change === null) return core.appliedConf
+  const changed = changeConf(core.appliedConf, change)
   if (changed.kind === 'invalid') throw new BugError(`raft: a committed configuration change cannot be applied: ${changed.why}`)
-  switchToConfig(core, changed.conf)
+  core.appliedConf = changed.conf
+  // A snapshot that came while this entry was being applied has the last word on who counts.
+  if (core.log.pendingSnapshot === undefined) switchToConfig(core, changed.conf)
   return changed.conf
 }
 

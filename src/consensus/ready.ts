@@ -69,7 +69,10 @@ export class ReadyLoop {
     const ready = present(this.#inFlight, 'Ready in flight')
     this.#inFlight = undefined
     for (const message of this.#ownMessages) step(core, message)
-    if (ready.snapshot !== undefined) core.log.snapshotApplied(ready.snapshot)
+    if (ready.snapshot !== undefined) {
+      core.log.snapshotApplied(ready.snapshot)
+      core.appliedConf = ready.snapshot.conf
+    }
     const last = ready.committed.at(-1)
     if (last !== undefined) {
       core.log.appliedTo(last.index)

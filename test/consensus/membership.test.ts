@@ -1,9 +1,9 @@
 // Configuration changes as they are applied: simple and joint, a removed leader, changes not applied yet.
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'
-import { encodeConfChange } from '../../src/consensus/conf-codec.ts'
+import { decodeConfChange, encodeConfChange } from '../../src/consensus/conf-codec.ts'
 import { type ConfChange, type ConfChangeStep, type Entry } from '../../src/consensus/types.ts'
-import { append, bytes, confOf, Member, only, voteRequest, the } from './member.ts'
+import { append, bytes, confOf, Member, only, snapshotAt, the, voteRequest } from './member.ts'
 
 function change(transition: ConfChange['transition'], ...changes: readonly ConfChangeStep[]): ConfChange {
   return { transition, changes, context: new Uint8Array(0) }
@@ -88,6 +88,21 @@ describe('a configuration change', () => {
   })
 })
 
+test('a change is applied to the configuration of its own place in the log, though a snapshot from further on came meanwhile', () => {
+  const member = new Member({ voters: [1, 2], term: 1 })
+  member.raft.step(append({ entries: [configEntry(1, 1, { kind: 'add-voter', node: 3 })], commit: 1 }))
+  const ready = member.raft.ready()
+  const conf = confOf([2, 3, 4], [1])
+  member.raft.step({ kind: 'snapshot', from: 2, to: 1, term: 1, snapshot: snapshotAt(9, 1, conf) })
+  const changes = ready.committed.map(({ data }) => decodeConfChange(data))
+  expect(changes.map((proposed) => member.raft.applyConfChange(proposed))).toEqual([confOf([1, 2, 3])])
+  expect(member.raft.status().conf).toEqual(conf)
+  expect(member.raft.applyConfChange(null)).toEqual(confOf([1, 2, 3]))
+  member.raft.advance()
+  member.drain()
+  expect(member.raft.applyConfChange(null)).toEqual(conf)
+})
+
 describe('a joint change', () => {
   const replace = change('auto', { kind: 'remove', node: 3 }, { kind: 'add-voter', node: 4 })
 
@@ -100,6 +115,18 @@ describe('a joint change', () => {
     expect(leader.raft.status().commitIndex, '1 and 3 are no majority of 1 2 4').toBe(2)
     leader.acknowledge(4, 3)
     expect(leader.raft.status().conf).toEqual(confOf([1, 2, 4]))
+  })
+
+  test('is left when a transfer during which it was applied comes to nothing', () => {
+    const leader = leading({ voters: [1, 2, 3] })
+    leader.raft.proposeConfChange(change('implicit', { kind: 'remove', node: 3 }))
+    leader.drain()
+    leader.raft.transferLeadership(3)
+    leader.acknowledge(2, 2)
+    expect(leader.raft.status()).toMatchObject({ lastIndex: 2, conf: { outgoing: [1, 2, 3] } })
+    leader.ticks(10)
+    leader.acknowledge(2, 3)
+    expect(leader.raft.status().conf).toEqual(confOf([1, 2]))
   })
 
   test('is left by a later leader, if the one who entered it falls', () => {

@@ -62,6 +62,13 @@ describe('ReadIndex on a leader', () => {
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2, 3])
   })
 
+  test('a sole voter serves a read though a tick, which begins its round, comes before the next Ready', () => {
+    const leader = servingLeader({ voters: [1], learners: [2] })
+    leader.raft.readIndex(7)
+    leader.ticks(1)
+    expect(leader.readStates).toEqual([{ requestId: 7, index: 1 }])
+  })
+
   test('each round of heartbeats for reads has a number that none had before', () => {
     const leader = servingLeader()
     const rounds = [1, 2, 3, 4].map((id) => {

@@ -25,18 +25,17 @@ export class SimulatedNetwork {
     this.#coverage = coverage
   }
 
-  /** Nothing enters a direction that is cut. */
   send(message: Message): void {
-    if (this.#isCut(message)) return
+    if (!this.#weather.keeps && this.#isCut(message)) return
     this.#underWay.push(this.#weather.encoded ? decodeMessage(encodeMessage(message, 1)).message : message)
   }
 
   /** The message that arrives next, at one of those who listen; undefined where there is none or it was lost. */
   next(listens: (id: NodeId) => boolean): Message | undefined {
-    const { lose, double, overtake } = this.#weather
-    // What was under way when a direction was cut still arrives, late and one by one.
-    const late = this.#chance(0.03)
-    const open = this.#underWay.filter((message) => listens(message.to) && (late || !this.#isCut(message)))
+    const { lose, double, overtake, late } = this.#weather
+    // What was under way when a direction was cut still arrives, one by one.
+    const isLate = this.#chance(late)
+    const open = this.#underWay.filter((message) => listens(message.to) && (isLate || !this.#isCut(message)))
     const message = open[this.#chance(overtake) ? between(this.#random, 0, open.length - 1) : 0]
     if (message === undefined) return undefined
     if (this.#chance(double)) this.#coverage['messages doubled']++

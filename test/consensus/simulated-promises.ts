@@ -35,6 +35,7 @@ export type Check =
   | 'transfer to a complete log'
   | 'transfer aborted'
   | 'forgotten leader'
+  | 'limits'
   | 'step-down on removal'
 
 /** A broken promise. */
@@ -64,6 +65,13 @@ interface Conf {
   readonly conf: ConfState
 }
 
+interface Committed {
+  readonly term: number
+  readonly text: string
+  /** The term of the leader that committed it: those elected in earlier terms, however late they hear of it, need not have it. */
+  readonly inTerm: number
+}
+
 /** What one member has seen of the others, in its own ticks. */
 interface Hearing {
   ticks: number
@@ -85,7 +93,7 @@ export class Promises implements Witness {
   readonly #votes = new Map<string, NodeId>()
   readonly #forced = new Set<number>()
   readonly #entries = new Map<string, { readonly text: string; readonly before: number }>()
-  readonly #committed = new Map<number, { readonly term: number; readonly text: string }>()
+  readonly #committed = new Map<number, Committed>()
   readonly #sums = new Map<number, number>()
   readonly #confs: Conf[]
   readonly #lives = new Map<NodeId, Life>()
@@ -113,7 +121,7 @@ export class Promises implements Witness {
     this.#member = member
     this.#confs = [{ index: start.index, conf: start.conf }]
     this.#sums.set(start.index, 0)
-    this.#committed.set(start.index, { term: start.term, text: 'start' })
+    this.#committed.set(start.index, { term: start.term, text: 'start', inTerm: start.term })
     this.#committedUpTo = start.index
     this.#seenUpTo = start.index
   }
@@ -195,6 +203,7 @@ export class Promises implements Witness {
       if (message.kind === 'vote' && message.force) this.#forced.add(message.term)
       if (message.kind === 'vote-response' && !message.reject) this.#checkVote(member, message)
       if (message.kind === 'append-response' && !message.reject) this.#checkAcknowledgement(member, message)
+      if (message.kind === 'append') this.#checkSize(member, message)
       if (message.kind === 'timeout-now') this.#checkTarget(member, message)
       this.#post(message)
     }
@@ -316,7 +325,7 @@ export class Promises implements Witness {
       const isHeld = (id: number): boolean => this.#member(id).durableTermAt(index) === entry.term
       const isRight = isQuorum(member.applied.conf, isHeld)
       demand(isRight, 'commit quorum', () => `${member.id} commits ${index} of ${entry.term} without a quorum of disks`)
-      this.#committed.set(index, { term: entry.term, text: textOf(entry) })
+      this.#committed.set(index, { term: entry.term, text: textOf(entry), inTerm: status.term })
       this.#committedUpTo = index
       this.#coverage.commits++
     }
@@ -337,20 +346,20 @@ export class Promises implements Witness {
     hearing.answeredAt.clear()
     this.#checkElected(member, term)
     for (let index = firstIndex; index <= this.#committedUpTo; index++) {
-      const committed = present(this.#committed.get(index), `committed entry ${index}`)
-      if (committed.term >= term) continue
+      const committed = this.#committedAt(index)
+      if (committed.inTerm >= term) continue
       const entry = member.entryAt(index)
       const isHeld = entry !== undefined && textOf(entry) === committed.text
       demand(isHeld, 'leader completeness', () => `${id} leads ${term} without entry ${index} of ${committed.term}`)
     }
   }
 
-  /** By a quorum of votes, in a configuration at most one change away from the newest in force. */
+  /** By a quorum of votes, in a configuration at most one change away from the newest that was in force before its term. */
   #checkElected(member: SimulatedMember, term: number): void {
     const { id, applied, durable } = member
     const votedForIt = (voter: NodeId): boolean => (voter === id ? durable.vote : this.#votes.get(`${voter} in ${term}`)) === id
     demand(isQuorum(applied.conf, votedForIt), 'election safety', () => `${id} leads ${term} without a quorum of votes`)
-    const newer = this.#confs.filter(({ index }) => index > applied.index).length
+    const newer = this.#confs.filter(({ index }) => index > applied.index && this.#committedAt(index).inTerm < term).length
     demand(newer <= 1, 'overlapping configurations', () => `${id} leads ${term} by a configuration ${newer} changes old`)
   }
 
@@ -399,6 +408,13 @@ export class Promises implements Witness {
     demand(isHeld, 'durable before acknowledged', () => `${id} acknowledges ${index}, its disk ends at ${durableLast}`)
   }
 
+  /** One entry always goes, whatever its size. */
+  #checkSize({ id, config }: SimulatedMember, { to, entries }: Message & { readonly kind: 'append' }): void {
+    const bytes = entries.reduce((sum, { data }) => sum + data.length, 0)
+    const isSmall = entries.length <= 1 || bytes <= config.maxMessageBytes
+    demand(isSmall, 'limits', () => `${id} sends ${to} ${bytes} bytes at once`)
+  }
+
   /** Who is told to campaign holds all that its leader had saved by then, unless it has moved on to a later term. */
   #checkTarget(leader: SimulatedMember, { to, term }: Message): void {
     const index = this.#lastSaved.get(leader.id) ?? 0
@@ -413,6 +429,10 @@ export class Promises implements Witness {
     const known = this.#sums.get(index)
     if (known === undefined) this.#sums.set(index, sum)
     else demand(known === sum, 'equal snapshots', () => `${member.id} has another state than others at ${index}`)
+  }
+
+  #committedAt(index: number): Committed {
+    return present(this.#committed.get(index), `committed entry ${index}`)
   }
 
   #confAt(index: number): ConfState {

@@ -39,6 +39,10 @@ export interface Weather {
   readonly lose: number
   readonly double: number
   readonly overtake: number
+  /** What was under way when its direction was cut, in shares of deliveries: 0 keeps it until that is mended. */
+  readonly late: number
+  /** Whether a direction that is cut keeps what is sent into it until it is mended, as TCP does; else it is lost. */
+  readonly keeps: boolean
   /** Appends that lose some or all of their entries, in shares of those delivered: a leader could have sent so few. */
   readonly shorten: number
   /** How fast each member's clock runs, and how fast it works. */
@@ -55,6 +59,8 @@ interface Mood {
   readonly lose?: number
   readonly double?: number
   readonly overtake?: number
+  readonly late?: number
+  readonly keeps?: boolean
   readonly config?: Partial<RaftConfig>
 }
 
@@ -88,10 +94,11 @@ const MOODS: readonly Mood[] = [
     name: 'figure 8',
     acts: {
       ...CALM,
-      ...{ read: 0, propose: 10, tick: 20, campaign: 60, transfer: 0, crash: 0, 'crash-new-leader': 40, restart: 25 },
+      ...{ read: 0, propose: 30, tick: 20, campaign: 40, transfer: 0, crash: 0, 'crash-new-leader': 20, restart: 25 },
       ...{ change: 0, cut: 0, pause: 0, 'send-snapshot': 0 },
     },
-    voters: [3, 3, 5],
+    voters: [3, 3, 3, 5],
+    lose: 0.1,
     double: 0,
     overtake: 0.2,
     config: { maxMessageBytes: 1, maxInflightMessages: 1, preVote: false, checkQuorum: false },
@@ -102,9 +109,16 @@ const MOODS: readonly Mood[] = [
     acts: { ...CALM, read: 100, propose: 60, tick: 30, campaign: 15, crash: 0, 'disk-error': 0, change: 0, pause: 0 },
     lose: 0,
     double: 0.1,
+    late: 0,
+    keeps: true,
   },
-  // Whole sets of members are replaced.
-  { name: 'members', acts: { ...CALM, read: 5, change: 60, campaign: 10, crash: 3 }, lose: 0.02 },
+  // Whole sets of members are replaced, in peace and in trouble.
+  {
+    name: 'members',
+    acts: { ...CALM, read: 10, change: 30, campaign: 3, crash: 1, cut: 1, pause: 1, deliver: 600, work: 450 },
+    lose: 0.02,
+  },
+  { name: 'members and trouble', acts: { ...CALM, read: 5, change: 60, campaign: 10, transfer: 8, crash: 3 }, lose: 0.02 },
   { name: 'hand-over', acts: { ...CALM, transfer: 30, campaign: 8, propose: 60, change: 8 } },
   // Those who were away find what they need gone.
   { name: 'snapshots', acts: { ...CALM, compact: 40, cut: 10, pause: 6, propose: 80, crash: 4, change: 5 } },
@@ -129,6 +143,8 @@ export function drawWeather(random: Random): Weather {
     lose: mood.lose ?? pick(random, [0, 0.02, 0.02, 0.1]),
     double: mood.double ?? pick(random, [0, 0.05, 0.1]),
     overtake: mood.overtake ?? pick(random, [0, 0.1, 0.3, 0.6]),
+    late: mood.late ?? pick(random, [0, 0.03, 0.1]),
+    keeps: mood.keeps ?? pick(random, [true, false]),
     shorten: pick(random, [0, 0.05, 0.2]),
     rates: Array.from({ length: MAX_IDS }, () => (slowOrFast ? MIN_RATE + (MAX_RATE - MIN_RATE) * random.float() : MAX_RATE)),
     encoded: random.float() < 0.1,
