@@ -282,6 +282,7 @@ class Driver implements Replica {
         return
       }
       case 'snapshot-received':
+        this.#snapshots.taken()
         this.#raft.step(command.message)
         return
       case 'snapshot-sent':

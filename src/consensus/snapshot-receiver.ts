@@ -28,6 +28,9 @@ export interface PreparedSnapshot {
   readonly loader: StateLoader
 }
 
+/** `ended`: the member stops or failed. What is staged must stay as it is, since an installation of it may be under way. */
+export type DeliveryOutcome = 'installed' | 'unwanted' | 'ended'
+
 export interface SnapshotReceiverOptions {
   readonly id: NodeId
   readonly clock: Clock
@@ -36,10 +39,9 @@ export interface SnapshotReceiverOptions {
   readonly machine: Pick<StateMachine, 'restore'>
   readonly status: () => { readonly term: number; readonly commitIndex: number }
   /**
-   * Tells the core. Always resolves, once that is done: true if it was installed, false if the core did not want it. `prepared` undefined:
-   * the core has all of it already, and only answers the leader.
+   * Tells the core. Always resolves, once that is done. `prepared` undefined: the core has all of it already, and only answers the leader.
    */
-  readonly deliver: (message: SnapshotMessage, prepared: PreparedSnapshot | undefined) => Promise<boolean>
+  readonly deliver: (message: SnapshotMessage, prepared: PreparedSnapshot | undefined) => Promise<DeliveryOutcome>
   /** This member's disk or state machine failed. */
   readonly onError: (error: unknown) => void
 }
@@ -106,10 +108,14 @@ export class SnapshotReceiver {
       await this.#own(signal, staging.discard())
       return refuse(channel, 'not-what-was-offered')
     }
-    const { meta } = offer
-    const isInstalled = await deliver({ ...message, snapshot: meta }, { meta, staging, loader })
-    if (!isInstalled) await this.#own(signal, staging.discard())
-    log.info({ index: meta.index, bytes: staging.bytes, isInstalled, ms: Math.round(clock.now() - begun) }, 'a snapshot was received')
+    const {
+      meta,
+      digest: { bytes },
+    } = offer
+    const outcome = await deliver({ ...message, snapshot: meta }, { meta, staging, loader })
+    if (outcome === 'ended') throw new OperationError('unreachable', 'this member takes no part any more')
+    if (outcome === 'unwanted') await this.#own(signal, staging.discard())
+    log.info({ index: meta.index, bytes, outcome, ms: Math.round(clock.now() - begun) }, 'a snapshot was received')
     await channel.send({ kind: 'done' })
   }
 

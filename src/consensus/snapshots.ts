@@ -1,7 +1,7 @@
 // Both sides of snapshots as the replica sees them: what to send instead of a message, what was received, how far the log may be cut.
 import { assert } from '../base/assert.ts'
 import { type ReplicaLimits, type ReplicaOptions } from './replica-options.ts'
-import { type PreparedSnapshot, SnapshotReceiver } from './snapshot-receiver.ts'
+import { type DeliveryOutcome, type PreparedSnapshot, SnapshotReceiver } from './snapshot-receiver.ts'
 import { type SnapshotMessage } from './snapshot-frames.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import { type Message, type NodeId, type ReplicaStatus, type SnapshotMeta, type SnapshotStream, type StateView } from './types.ts'
@@ -20,7 +20,9 @@ export interface SnapshotsOptions {
 
 interface Delivery {
   readonly prepared: PreparedSnapshot | undefined
-  resolve(isInstalled: boolean): void
+  /** The core has it. What is answered before is about something else: a write may have been under way when it came. */
+  isTaken: boolean
+  resolve(outcome: DeliveryOutcome): void
 }
 
 export class Snapshots {
@@ -79,16 +81,20 @@ export class Snapshots {
     return prepared
   }
 
-  /** The core has taken the message in, and the state is installed or not wanted. */
-  answered(isInstalled: boolean): void {
-    this.#delivery?.resolve(isInstalled)
-    this.#delivery = undefined
+  /** The message that was delivered goes into the core now. */
+  taken(): void {
+    if (this.#delivery !== undefined) this.#delivery.isTaken = true
   }
 
-  /** The core takes no more messages. */
+  /** All that the core had taken is done: what was delivered is installed, or not wanted. */
+  answered(isInstalled: boolean): void {
+    if (this.#delivery?.isTaken === true) this.#resolve(isInstalled ? 'installed' : 'unwanted')
+  }
+
+  /** The core takes no more messages. Whether an installation that is under way comes to its end is not known. */
   end(): void {
     this.#ended = true
-    this.answered(false)
+    this.#resolve('ended')
   }
 
   /** Resolves when no stream, view or disk is in use any more. */
@@ -97,10 +103,15 @@ export class Snapshots {
     await Promise.all([this.#sender.stop(), this.#receiver.stop()])
   }
 
-  #deliver(message: SnapshotMessage, prepared: PreparedSnapshot | undefined): Promise<boolean> {
-    if (this.#ended) return Promise.resolve(false)
+  #resolve(outcome: DeliveryOutcome): void {
+    this.#delivery?.resolve(outcome)
+    this.#delivery = undefined
+  }
+
+  #deliver(message: SnapshotMessage, prepared: PreparedSnapshot | undefined): Promise<DeliveryOutcome> {
+    if (this.#ended) return Promise.resolve('ended')
     return new Promise((resolve) => {
-      this.#delivery = { prepared, resolve }
+      this.#delivery = { prepared, isTaken: false, resolve }
       this.#options.step(message)
     })
   }

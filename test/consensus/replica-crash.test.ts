@@ -32,7 +32,7 @@ describe('a crash during a received snapshot', () => {
       },
       5000,
     )
-    group.crash(away, keep)
+    group.crash(away, { log: keep })
     group.hangUp(away)
     await group.restart(away)
     await group.commit('set after 1')
@@ -72,7 +72,7 @@ describe('random crashes of any members under load', () => {
       const victim = between(random, 1, 3)
       const dead = [...group.members.values()].filter(({ alive }) => !alive)
       if (dead.length === 0 && random.float() < 0.5) {
-        group.crash(victim, between(random, 0, 2))
+        group.crash(victim, { log: between(random, 0, 2) })
         crashes += 1
         if (random.float() < 0.5) group.hangUp(victim)
       } else if (dead[0] !== undefined && random.float() < 0.5) {
