@@ -1,8 +1,9 @@
 // The agent put together from its ports: daemon.ts gives it the real world, the simulator a world of its own.
 import { type AgentPorts } from './agent-ports.ts'
 import { type ApiContext, type Recovery } from './api/context.ts'
-import { refusal } from './base/errors.ts'
+import { noMember } from './api/freshness.ts'
 import { newId, type TokenId } from './base/ids.ts'
+import { removalText } from './cluster/removal.ts'
 import { splitReference } from './host/resolve-spec.ts'
 import { NO_LOAD } from './inventory/load.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -37,11 +38,10 @@ export async function startAgent(ports: AgentPorts): Promise<Agent> {
 
 function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery): ApiContext {
   const { mesh, clock, random, log, files } = ports
+  const ended = (): string | null => (lifecycle.removal === null ? null : removalText(lifecycle.removal))
   const session = (): Session => {
     if (lifecycle.session !== undefined) return lifecycle.session
-    throw refusal('this host belongs to no mesh yet', [
-      { code: 'no-mesh', message: 'it has neither founded nor joined one', fix: 'hostmesh init --name NAME, or hostmesh join TOKEN' },
-    ])
+    throw noMember(ended())
   }
   return {
     self: { id: mesh.self, name: () => lifecycle.session?.member.machine.inventory().hosts.get(mesh.self)?.name ?? ports.hostName },
@@ -56,6 +56,7 @@ function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery)
     load: () => lifecycle.session?.reporter.load() ?? NO_LOAD,
     lifecycle: {
       initialised: () => lifecycle.session !== undefined,
+      ended,
       init: (name) => lifecycle.init(name),
       join: (request, signal) => lifecycle.join(request, signal),
     },

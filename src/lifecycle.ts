@@ -4,6 +4,7 @@ import { type JoinRequest as JoinWish } from './api/context.ts'
 import { OperationError, refusal } from './base/errors.ts'
 import { newId, type MeshId } from './base/ids.ts'
 import { foundMesh, newMemberId, type Member, type MemberIdentity } from './cluster/member.ts'
+import { type Removal, removalText } from './cluster/removal.ts'
 import { parseJoinReply, type Joiner } from './cluster/wire.ts'
 import { type HostRole } from './inventory/model.ts'
 import { parseToken } from './mesh/token.ts'
@@ -17,8 +18,10 @@ export class Lifecycle {
   #session: Session | undefined
   /** As it is saved. */
   #identity: MemberIdentity | null = null
+  #removal: Removal | null = null
   #changing = false
   #stopped = false
+  #leaving: Promise<void> | undefined
 
   constructor(ports: AgentPorts) {
     this.#ports = ports
@@ -28,9 +31,16 @@ export class Lifecycle {
     return this.#session
   }
 
+  /** How its last membership ended, where it has none since. */
+  get removal(): Removal | null {
+    return this.#removal
+  }
+
   async resume(): Promise<void> {
-    this.#identity = await this.#ports.store.load()
-    if (this.#identity !== null) this.#session = await startSession(this.#ports, this.#identity)
+    const { store } = this.#ports
+    const identity = await store.load()
+    if (identity !== null) await this.#start(identity)
+    else this.#removal = await store.removal()
   }
 
   /** Makes a mesh of this one host. */
@@ -39,8 +49,8 @@ export class Lifecycle {
       const ports = this.#ports
       const mesh = { id: newId<MeshId>((length) => ports.random.bytes(length)), name }
       const host = { id: ports.mesh.self, addresses: ports.mesh.ownAddresses(), ...joiner(ports, 'host') }
-      this.#identity = await foundMesh(memberPorts(ports), mesh, host)
-      this.#session = await startSession(ports, this.#identity)
+      const identity = await foundMesh(memberPorts(ports), mesh, host)
+      await this.#start(identity)
     })
   }
 
@@ -75,8 +85,7 @@ export class Lifecycle {
       const identity: MemberIdentity = { mesh: reply.mesh, member: offer.member, introduced: reply.hosts }
       // Saved first: from here on this host is a member, and an agent that dies now goes on as one.
       await this.#save(identity)
-      this.#session = await startSession(this.#ports, identity)
-      await caughtUp(this.#session.member, mesh.self, signal)
+      await caughtUp((await this.#start(identity)).member, mesh.self, signal)
     })
   }
 
@@ -100,7 +109,7 @@ export class Lifecycle {
     } finally {
       this.#changing = false
       // Whatever became of the change: a host that stays without a session is worse than an agent that is started anew.
-      if (!this.#stopped) this.#session = await startSession(this.#ports, after).catch((error: unknown) => fatal(onFatal, error))
+      if (!this.#stopped) await this.#start(after).catch(onFatal)
     }
     if (this.#session === undefined) throw new OperationError('unreachable', 'this agent stops')
     return this.#session
@@ -122,12 +131,47 @@ export class Lifecycle {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    await this.#leaving
     await this.#session?.stop()
   }
 
   async #save(identity: MemberIdentity): Promise<void> {
     await this.#ports.store.save(identity)
     this.#identity = identity
+  }
+
+  async #start(identity: MemberIdentity): Promise<Session> {
+    // Told within an event of the member that is to be stopped: the work begins in a turn of its own.
+    const onRemoved = (removal: Removal): void => {
+      this.#ports.clock.defer(() => {
+        this.#leaving = this.#leave(removal).catch(this.#ports.onFatal)
+      })
+    }
+    this.#identity = identity
+    this.#session = await startSession(this.#ports, identity, onRemoved)
+    this.#removal = null
+    return this.#session
+  }
+
+  /** The mesh goes on without this host: what runs for the membership stops, its stores are put aside. Guests are not touched. */
+  async #leave(removal: Removal): Promise<void> {
+    const session = this.#session
+    // In the midst of another change the news is lost; a member tells it again at the next greeting.
+    if (this.#stopped || this.#changing || session?.member.identity.member !== removal.member) return
+    const { log, mesh, store } = this.#ports
+    log.warn({ removal }, `this host was ${removalText(removal)}: it takes no part any more`)
+    this.#begin()
+    try {
+      this.#session = undefined
+      this.#identity = null
+      this.#removal = removal
+      const data = { kind: 'removed', host: mesh.self }
+      await session.stop(new OperationError('refused', `this host was ${removalText(removal)}`, { data }))
+      mesh.setMembers(null)
+      await store.retire(removal)
+    } finally {
+      this.#changing = false
+    }
   }
 
   #begin(): void {
@@ -146,11 +190,6 @@ export class Lifecycle {
       this.#changing = false
     }
   }
-}
-
-function fatal(onFatal: (error: unknown) => void, error: unknown): undefined {
-  onFatal(error)
-  return undefined
 }
 
 export function joiner({ hostName, facts, bootId, random }: AgentPorts, role: HostRole): Joiner {

@@ -1,7 +1,9 @@
 // What runs in an agent while its host belongs to a mesh: built bottom-up from its membership, stopped the other way.
 import { type AgentPorts } from './agent-ports.ts'
+import { type OperationError } from './base/errors.ts'
 import { serveJoins } from './cluster/join-desk.ts'
 import { startMember, type Member, type MemberIdentity, type MemberPorts } from './cluster/member.ts'
+import { heardRemoval, noticesOf, ownRemoval, type Removal } from './cluster/removal.ts'
 import { serveStanding } from './cluster/standing.ts'
 import { startAnnouncing } from './host/announce.ts'
 import { serveConsoles, type MeshConsoles } from './host/consoles.ts'
@@ -21,15 +23,18 @@ export interface Session {
   readonly member: Member
   readonly consoles: MeshConsoles
   readonly reporter: LoadReporter
-  stop(): Promise<void>
+  /** `cause` is told to whoever waits for something. */
+  stop(cause?: OperationError): Promise<void>
 }
 
-export async function startSession(ports: AgentPorts, identity: MemberIdentity): Promise<Session> {
+/** `onRemoved` is called once this host knows that it belongs to the mesh no more; whoever hears it ends the session. */
+export async function startSession(ports: AgentPorts, identity: MemberIdentity, onRemoved: (removal: Removal) => void): Promise<Session> {
   const { clock, log, mesh, driver, facts, bootId } = ports
   const self = mesh.self
   const member = await startMember(memberPorts(ports), identity)
   const { cluster } = member
   const offMembership = followMembership(mesh, member)
+  const offRemoval = listenForRemoval(mesh, member, onRemoved)
   const stopJoins = serveJoins(mesh, clock, member)
   const stopStanding = serveStanding(mesh, member)
   const consoles = serveConsoles({ self, cluster, driver, mesh })
@@ -62,7 +67,8 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
     member,
     consoles,
     reporter,
-    async stop() {
+    async stop(cause) {
+      offRemoval()
       await controllers.stop()
       await reporter.stop()
       await host.stop()
@@ -72,7 +78,7 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity):
       stopStanding()
       stopJoins()
       offMembership()
-      await member.stop()
+      await member.stop(cause)
     },
   }
 }
@@ -93,12 +99,27 @@ function followMembership(mesh: Mesh, member: Member): () => void {
     const { mesh: known, hosts } = member.machine.inventory()
     const { id, generation, generationId } = known ?? member.identity.mesh
     const peers = hosts.size > 0 ? [...hosts.values()] : member.identity.introduced
-    mesh.setMembers({ meshId: id, generation, generationId, members: peers.map((peer) => ({ host: peer.id, addresses: peer.addresses })) })
+    const members = peers.map((peer) => ({ host: peer.id, addresses: peer.addresses }))
+    mesh.setMembers({ meshId: id, generation, generationId, members, former: noticesOf(member.machine.inventory()) })
   }
   follow()
   return member.machine.changes.on(({ before, after }) => {
     if (before.hosts !== after.hosts || before.mesh !== after.mesh) follow()
   })
+}
+
+/** By its own log, by whoever hangs up on it, or by the next member that it greets. */
+function listenForRemoval(mesh: Mesh, { identity, machine }: Member, onRemoved: (removal: Removal) => void): () => void {
+  // Told again and again, as long as somebody says so: in the midst of another change nobody listens.
+  const tell = (removal: Removal | undefined): void => {
+    if (removal !== undefined) onRemoved(removal)
+  }
+  const look = (): void => tell(ownRemoval(machine.inventory(), mesh.self, identity.member))
+  const offs = [machine.changes.on(look), mesh.onDismissed(({ notice }) => tell(heardRemoval(notice, identity.mesh.id, identity.member)))]
+  look()
+  return () => {
+    for (const off of offs) off()
+  }
 }
 
 export function liveness(mesh: Mesh): Liveness {

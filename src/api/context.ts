@@ -35,6 +35,8 @@ export interface ApiContext {
 
 export interface Lifecycle {
   initialised(): boolean
+  /** While it belongs to no mesh: how its last membership was ended, for people: `removed from mesh lab on …`; null if none was. */
+  ended(): string | null
   /** Makes a mesh of this one host; rejects with `conflict` when it belongs to another mesh already. */
   init(name: string, signal: AbortSignal): Promise<void>
   /** Joins the mesh of the token, or resumes a join that was cut short; `progress` gets each step as people read it. */

@@ -1,7 +1,7 @@
 // How fresh an answer is: reads fall back to what this host knows and say so, writes wait for the mesh to agree.
 import { sleep } from '../base/clock.ts'
 import { deadline, within } from '../base/deadline.ts'
-import { hasCode, OperationError } from '../base/errors.ts'
+import { hasCode, OperationError, refusal } from '../base/errors.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type ApiContext } from './context.ts'
 
@@ -64,11 +64,17 @@ function noQuorum(cause: unknown): OperationError {
   return new OperationError('no-quorum', message, { cause, reasons: [reason] })
 }
 
-/** Throws `refused` on a host that was neither initialised nor joined. */
+/** Throws `refused` on a host that was neither initialised nor joined, or was removed since. */
 export function assertMember({ lifecycle }: Pick<ApiContext, 'lifecycle'>): void {
-  if (lifecycle.initialised()) return
-  const fix = 'hostmesh init --name MESH on the first host, hostmesh join TOKEN on every other'
-  throw new OperationError('refused', 'this host belongs to no mesh yet', {
-    reasons: [{ code: 'no-mesh', message: 'neither init nor join was run on it', fix }],
-  })
+  if (!lifecycle.initialised()) throw noMember(lifecycle.ended())
+}
+
+/** `ended`: how its last membership ended, if it had one. */
+export function noMember(ended: string | null): OperationError {
+  if (ended === null) {
+    const fix = 'hostmesh init --name MESH on the first host, hostmesh join TOKEN on every other'
+    return refusal('this host belongs to no mesh yet', [{ code: 'no-mesh', message: 'neither init nor join was run on it', fix }])
+  }
+  const fix = 'hostmesh join TOKEN, with a token of the mesh (hostmesh token create), or hostmesh init --name MESH'
+  return refusal('this host belongs to no mesh', [{ code: 'removed', message: `it was ${ended}`, fix }])
 }

@@ -8,6 +8,7 @@ import { openLevelLog } from '../consensus/level-log.ts'
 import { openLevelState } from '../consensus/level-state.ts'
 import { errnoOf, readTextIfExists, syncDirectory, writeAtomic } from '../system/files.ts'
 import { type MemberIdentity, type MemberStore } from './member.ts'
+import { type Removal, removalShape } from './removal.ts'
 
 const FORMAT = 1
 
@@ -27,6 +28,8 @@ export function memberFiles(dataDir: string): MemberStore {
   const file = join(dataDir, 'member.json')
   const stores = join(dataDir, 'raft')
   const aside = join(dataDir, 'damaged')
+  const removalFile = join(dataDir, 'removed.json')
+  const former = join(dataDir, 'removed')
   return {
     async load() {
       const text = await readTextIfExists(file)
@@ -34,6 +37,20 @@ export function memberFiles(dataDir: string): MemberStore {
     },
     async save(identity) {
       await writeAtomic(file, `${JSON.stringify({ format: FORMAT, ...identity })}\n`)
+      await rm(removalFile, { force: true })
+    },
+    async retire(removal) {
+      await writeAtomic(removalFile, `${JSON.stringify(removal)}\n`)
+      // From here on this host is no member; what a crash leaves in its place is swept by the next init or join.
+      await rm(file, { force: true })
+      await syncDirectory(dataDir)
+      await rm(former, { recursive: true, force: true })
+      await rename(stores, former)
+      await syncDirectory(dataDir)
+    },
+    async removal() {
+      const text = await readTextIfExists(removalFile)
+      return text === undefined ? null : parseRemovalFile(removalFile, text)
     },
     async setAside(member) {
       await rm(aside, { recursive: true, force: true })
@@ -73,6 +90,16 @@ function parseMemberFile(file: string, text: string): MemberIdentity {
     return identity
   } catch (error) {
     throw new OperationError('failed', `${file} is damaged: ${errorText(error)}; join the mesh again with a new data directory`, {
+      cause: error,
+    })
+  }
+}
+
+function parseRemovalFile(file: string, text: string): Removal {
+  try {
+    return v.parse(removalShape, JSON.parse(text))
+  } catch (error) {
+    throw new OperationError('failed', `${file} is damaged: ${errorText(error)}; it only says why this host left its mesh: remove it`, {
       cause: error,
     })
   }

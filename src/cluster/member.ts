@@ -22,6 +22,7 @@ import { inventoryMachine, type InventoryMachine } from './inventory-machine.ts'
 import { leaderDesk, type LeaderDesk } from './leader-desk.ts'
 import { members, type Members } from './members.ts'
 import { raftCluster } from './raft-cluster.ts'
+import { type Removal } from './removal.ts'
 import { raftTransport, receiveFrames, receiveSnapshots, type RaftTransportOptions } from './raft-transport.ts'
 import { serveMembers } from './serve.ts'
 import { type Space, watchSpace } from './space.ts'
@@ -54,6 +55,10 @@ export interface MemberStore {
   openStores(member: MemberId): Promise<Stores>
   /** Moves the stores of a former member out of the way, for people to look into; returns where. Only the last ones so moved are kept. */
   setAside(member: MemberId): Promise<string>
+  /** The membership is over: nothing is loaded any more. Its stores are put aside, in the place of those of an earlier one. */
+  retire(removal: Removal): Promise<void>
+  /** How the last membership ended, if it was ended and no other has begun. */
+  removal(): Promise<Removal | null>
   /** Removes the stores of all other members: of former ones, and of an init or join that never finished. Null: of all. */
   removeOthers(keep: MemberId | null): Promise<void>
 }
@@ -81,7 +86,8 @@ export interface Member {
   readonly cluster: Cluster
   readonly generations: Generations
   readonly space: Space
-  stop(): Promise<void>
+  /** `cause` is told to whoever waits for something. */
+  stop(cause?: OperationError): Promise<void>
 }
 
 /** Tick of 50 ms, elections after 10 to 20 of them: consensus.md, profile default. */
@@ -165,11 +171,11 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
     cluster,
     generations,
     space,
-    async stop() {
+    async stop(cause) {
       await space.stop()
       generations.stop()
       for (const off of offs) off()
-      cluster.stop()
+      cluster.stop(cause)
       await replica.stop()
     },
   }

@@ -1,5 +1,6 @@
 // The port inventory/cluster.ts on our Raft: proposals travel to the leader by themselves, reads are confirmed by it.
 import { sleep, type Clock } from '../base/clock.ts'
+import { abortable } from '../base/deadline.ts'
 import { emitter } from '../base/emitter.ts'
 import { hasCode, OperationError } from '../base/errors.ts'
 import { type HostId, type MemberId } from '../base/ids.ts'
@@ -36,7 +37,9 @@ export interface RaftClusterOptions {
   readonly generations: Pick<Generations, 'superseded'>
 }
 
-export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): void } {
+/** `cause` is why nothing is waited for any more. */
+export function raftCluster(options: RaftClusterOptions): Cluster & { stop(cause?: OperationError): void } {
+  const over = new AbortController()
   const { clock, replica, machine, desk, generations } = options
   const leading = emitter<number | null>()
   const membersChanged = emitter<void>()
@@ -73,7 +76,7 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): vo
     async propose(command, how) {
       const superseded = generations.superseded()
       if (superseded !== null && !isWayOut(command.kind, superseded)) throw supersededError(superseded, machine.inventory())
-      return proposeSomewhere(options, command, how)
+      return untilOver(over.signal, command, proposeSomewhere(options, command, how))
     },
     proposeAsLeader: (command, signal) => desk.decide(command, signal).catch(staleDecision),
     onChange: (listener) => machine.changes.on(listener),
@@ -81,7 +84,8 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(): vo
     members: (signal) => membersByLeader(options, signal),
     onMembers: (listener) => membersChanged.on(listener),
     onLeading: (listener) => leading.on(listener),
-    stop() {
+    stop(cause = new OperationError('unreachable', 'this agent stops', { data: { sent: true } })) {
+      over.abort(cause)
       offStatus()
       offLeaving()
     },
@@ -96,6 +100,22 @@ function staleDecision(error: unknown): CommandResult {
 
 /** Of another term, not leading any more, overwritten by another leader's entry (consensus/proposals.ts). */
 const OVER: ReadonlySet<unknown> = new Set(['stale', 'not-leader', 'lost'])
+
+/** Whoever asked a host to remove itself hears that it is done, however the news of it came. */
+async function untilOver(over: AbortSignal, command: AdminCommand | HostCommand, answer: Promise<CommandResult>): Promise<CommandResult> {
+  try {
+    return await abortable(answer, over)
+  } catch (error) {
+    if (over.aborted && command.kind === 'host-remove' && removedHost(over.reason) === command.host) {
+      return { kind: 'done', value: { id: command.host } }
+    }
+    throw error
+  }
+}
+
+function removedHost(cause: unknown): unknown {
+  return hasCode(cause, 'refused') && cause.data['kind'] === 'removed' ? cause.data['host'] : undefined
+}
 
 /** Tries until the outcome is known or the signal ends it: request keys and epochs make every repetition harmless. */
 async function proposeSomewhere(

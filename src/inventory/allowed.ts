@@ -195,7 +195,11 @@ function hostRemoval(inventory: Inventory, host: Host): readonly Reason[] {
     message: `host ${host.name} runs VM ${vm.name}; while it may, nothing else can end that`,
     fix: vmCommand('stop', vm),
   }))
-  if (inventory.hosts.size === 1) reasons.push({ code: 'last-host', message: `host ${host.name} is the last one of the mesh` })
+  const others = [...inventory.hosts.values()].filter(({ id }) => id !== host.id)
+  if (others.every(({ role }) => role === 'witness')) {
+    const left = others.length === 0 ? '' : ': a witness alone runs nothing and leads nobody'
+    reasons.push({ code: 'last-host', message: `host ${host.name} is the last one of the mesh${left}` })
+  }
   for (const disk of inventory.disks.values()) {
     if (!('host' in disk.state) || disk.state.host !== host.id) continue
     const message = `host ${host.name} is ${disk.state.kind} disk ${disk.name}`

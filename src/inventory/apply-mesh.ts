@@ -1,11 +1,11 @@
 // Who belongs to the mesh: its beginning, hosts that join and leave. These commands travel in a configuration change of Raft.
 import { type Reason } from '../base/errors.ts'
-import { type MemberId } from '../base/ids.ts'
+import { type HostId, type MemberId } from '../base/ids.ts'
 import { allowed } from './allowed.ts'
 import { tokenReasons } from './apply-token.ts'
 import { type Command, type JoiningHost } from './command.ts'
 import { type Draft } from './draft.ts'
-import { type CommandResult, FIRST_GENERATION, type Host, type HostStatus } from './model.ts'
+import { type CommandResult, FIRST_GENERATION, type Host, type HostStatus, REMOVED_KEPT, type RemovedHost } from './model.ts'
 import { done, notFound, refused, stale, taken } from './results.ts'
 import { addressReasons, nameReasons } from './validate.ts'
 
@@ -76,6 +76,7 @@ function join(draft: Draft, { token: tokenId, host }: Extract<Command, { kind: '
   }
   if (!token.usedBy.includes(host.id)) draft.put('tokens', { ...token, usedBy: [...token.usedBy, host.id] })
   if (before === undefined) {
+    forget(draft, host.id)
     draft.put('hosts', admitted(draft, host, 'joining', 0))
     draft.event('host.joined', `host ${host.name}`, { id: host.id, member: host.member, role: host.role, token: tokenId })
   } else {
@@ -118,6 +119,7 @@ function renew(draft: Draft, command: Extract<Command, { kind: 'mesh-renew' }>):
   const reasons = joinerReasons(draft, before === undefined ? host : { ...host, name: before.name, role: before.role })
   if (reasons.length > 0) return refused(`host ${host.name} cannot go on with mesh ${mesh.name}`, reasons)
   draft.setMesh({ ...mesh, generation, generationId })
+  if (before === undefined) forget(draft, host.id)
   draft.put('hosts', before === undefined ? admitted(draft, host, 'up', 0) : asAnotherMember(before, host))
   if (cause === 'restored') for (const token of draft.state.tokens.values()) draft.put('tokens', { ...token, revoked: true })
   draft.event(`mesh.${cause}`, `mesh ${mesh.name}`, { generation, before: mesh.generation, host: host.id, member: host.member, plan })
@@ -151,8 +153,24 @@ function leave(draft: Draft, command: Extract<Command, { kind: 'host-remove' }>)
   const reasons = allowed(draft.state, 'host-remove', host)
   if (reasons.length > 0) return refused(`host ${host.name} cannot be removed`, reasons)
   draft.remove('hosts', host.id)
+  const { actor, reason } = draft.record
+  remember(draft, { id: host.id, name: host.name, member: host.member, at: draft.at, by: actor, reason })
   draft.event('host.removed', `host ${host.name}`, { id: host.id, member: host.member })
   return done({ id: host.id })
+}
+
+function remember(draft: Draft, removed: RemovedHost): void {
+  const { mesh } = draft.state
+  if (mesh === null) return
+  const others = (mesh.removed ?? []).filter(({ id }) => id !== removed.id)
+  draft.setMesh({ ...mesh, removed: [...others, removed].slice(-REMOVED_KEPT) })
+}
+
+/** It belongs to the mesh again. */
+function forget(draft: Draft, host: HostId): void {
+  const { mesh } = draft.state
+  if (mesh?.removed?.some(({ id }) => id === host) !== true) return
+  draft.setMesh({ ...mesh, removed: mesh.removed.filter(({ id }) => id !== host) })
 }
 
 /** The members themselves live in Raft's configuration; here it is checked that they are hosts, and written down for people. */

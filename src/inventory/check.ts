@@ -16,6 +16,7 @@ const INVARIANTS: readonly ((inventory: Inventory) => readonly string[])[] = [
   namesAreUnique,
   membersAreUnique,
   hostsBelongToAMesh,
+  removedHostsAreNone,
   ownersAreHosts,
   ownershipIsOfTheLastEpoch,
   epochsAreOfKnownGenerations,
@@ -64,6 +65,11 @@ function membersAreUnique({ hosts }: Inventory): readonly string[] {
 function hostsBelongToAMesh({ mesh, hosts }: Inventory): readonly string[] {
   if (mesh === null) return hosts.size === 0 ? [] : [`${hosts.size} hosts without a mesh`]
   return hosts.size > 0 ? [] : ['a mesh without hosts']
+}
+
+function removedHostsAreNone({ mesh, hosts }: Inventory): readonly string[] {
+  const removed = mesh?.removed ?? []
+  return removed.filter(({ id }) => hosts.has(id)).map(({ name }) => `host ${name} is one of the mesh and was removed from it`)
 }
 
 function ownersAreHosts({ vms, hosts }: Inventory): readonly string[] {

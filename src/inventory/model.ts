@@ -41,7 +41,23 @@ export interface Mesh {
   readonly generationId: GenerationId | null
   /** Milliseconds since 1970, as every `…At` in this model; stamped by the leader into the command, `apply` reads no clock. */
   readonly createdAt: number
+  /** Hosts that were taken out, the newest last: they are told so when they knock. Absent: none ever was. */
+  readonly removed?: readonly RemovedHost[]
 }
+
+export interface RemovedHost {
+  readonly id: HostId
+  readonly name: string
+  /** Of the data directory that it had: a host that joined again is another one. */
+  readonly member: MemberId
+  readonly at: number
+  /** Who removed it: `admin@h1`. */
+  readonly by: string
+  readonly reason: string | null
+}
+
+/** How many are remembered: one that knocks after so many others have left is a stranger. */
+export const REMOVED_KEPT = 64
 
 /** What a host says of itself at each agent start; compared by filters, shown by `host show`. */
 export interface HostFacts {

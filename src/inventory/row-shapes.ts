@@ -13,7 +13,7 @@ import {
   type VmId,
 } from '../base/ids.ts'
 import { mismatch } from '../base/parse.ts'
-import { list, literal, nullable, object, record, text, variant, whole, type Shape } from '../base/shape.ts'
+import { list, literal, nullable, object, optional, record, text, variant, whole, type Shape } from '../base/shape.ts'
 import { type Rows, type RowTable } from './inventory.ts'
 import {
   type CommandResult,
@@ -29,6 +29,8 @@ import {
   type Mesh,
   type Observed,
   type Owner,
+  type RemovedHost,
+  REMOVED_KEPT,
   type RequestRecord,
   type Token,
   type Vm,
@@ -56,6 +58,19 @@ const mesh = object<Mesh>({
   generation: is.count,
   generationId: nullable(text<GenerationId>(ID_LENGTH)),
   createdAt: is.moment,
+  removed: optional(
+    list(
+      object<RemovedHost>({
+        id: hostId,
+        name: is.word,
+        member: whole<MemberId>(1),
+        at: is.moment,
+        by: is.word,
+        reason: nullable(is.sentence),
+      }),
+      REMOVED_KEPT,
+    ),
+  ),
 })
 
 const host = object<Host>({

@@ -13,7 +13,7 @@ import { Dialer } from './dialer.ts'
 import { Entrance } from './entrance.ts'
 import { type FrameStream } from './frame-stream.ts'
 import { Gossip } from './gossip.ts'
-import { type Hello, MESH_PROTOCOL } from './hello.ts'
+import { type Hello, MESH_PROTOCOL, type Refusal } from './hello.ts'
 import { JoinGate } from './join-gate.ts'
 import { type JoinerOptions, joinMesh, tokenClaim } from './join.ts'
 import { type JoinOffer } from './join-messages.ts'
@@ -26,6 +26,7 @@ import {
   type Membership,
   type Mesh,
   type MeshAlarm,
+  type Dismissal,
   type OtherGeneration,
   type PeerEvent,
   type PeerState,
@@ -38,6 +39,10 @@ import { type SideKind, SideStreams } from './side-streams.ts'
 import { TICK_MS } from './silence.ts'
 import { type JoinToken } from './token.ts'
 import { type StartWire, type Wire } from './wire.ts'
+
+/** Long enough for a round trip on a busy host; nothing that it sends any more counts. */
+const DISMISSAL_MS = 500
+const GONE = 'it is no member of the mesh any more'
 
 export interface AssembleOptions {
   readonly self: HostId
@@ -73,6 +78,8 @@ class AssembledMesh implements Mesh {
   readonly #stopping = new AbortController()
   #membership: Membership | null = null
   #members: ReadonlySet<HostId> = new Set()
+  /** What each host that was taken out is told. */
+  #former: ReadonlyMap<HostId, Refusal> = new Map()
   #wire: Wire | undefined
   #gossip: Gossip | undefined
   #timer: Timer | undefined
@@ -89,6 +96,7 @@ class AssembledMesh implements Mesh {
       log,
       alarms,
       hello,
+      dismissalOf: (host) => this.#former.get(host),
       gossip: () => this.#startedWire().gossip,
       onMail: (from, frame) => this.#mailbox.received(from, frame),
     })
@@ -126,7 +134,8 @@ class AssembledMesh implements Mesh {
     this.#byteStreams = new ByteStreams({ clock, bulk: this.#bulk })
     this.#joinGate = new JoinGate({ self, clock, random, log, alarms, hello })
     const isMember = (host: HostId): boolean => this.#members.has(host)
-    this.#entrance = new Entrance({ clock, alarms, links, sides: this.#sides, joinGate: this.#joinGate, isMember })
+    const isFormer = (host: HostId): boolean => this.#former.has(host)
+    this.#entrance = new Entrance({ clock, alarms, links, sides: this.#sides, joinGate: this.#joinGate, isMember, isFormer })
     this.#alarms = alarms
     this.#links = links
     links.on((event) => this.#onPeer(event))
@@ -155,7 +164,8 @@ class AssembledMesh implements Mesh {
     const gone = [...this.#members].filter((host) => !others.some((other) => other.host === host))
     this.#membership = membership
     this.#members = new Set(others.map(({ host }) => host))
-    for (const host of gone) this.#drop(host, 'it is no member of the mesh any more')
+    this.#former = new Map((membership?.former ?? []).map(({ host, notice }) => [host, dismissalOf(host, notice)]))
+    for (const host of gone) this.#dismiss(host)
     const isSameMesh =
       before?.meshId === membership?.meshId &&
       before?.generation === membership?.generation &&
@@ -183,6 +193,10 @@ class AssembledMesh implements Mesh {
 
   onPeer(listener: (event: PeerEvent) => void): () => void {
     return this.#links.on(listener)
+  }
+
+  onDismissed(listener: (dismissal: Dismissal) => void): () => void {
+    return this.#links.onDismissed(listener)
   }
 
   onGeneration(listener: (other: OtherGeneration) => void): () => void {
@@ -316,6 +330,17 @@ class AssembledMesh implements Mesh {
     return this.#sides.open('rpc', link.connection, signal)
   }
 
+  /** Who is told that it was taken out gets the time to hear it, and the answer to what it had asked for. */
+  #dismiss(host: HostId): void {
+    const refusal = this.#former.get(host)
+    const hangUp = (): void => {
+      if (!this.#members.has(host)) this.#drop(host, GONE)
+    }
+    if (refusal === undefined) return hangUp()
+    this.#links.dismiss(host, refusal)
+    this.#options.clock.after(DISMISSAL_MS, hangUp)
+  }
+
   #drop(host: HostId, cause: string): void {
     this.#bulk.drop(host, cause)
     this.#links.drop(host, cause)
@@ -343,4 +368,8 @@ class AssembledMesh implements Mesh {
     assert(this.#gossip !== undefined, 'the mesh is used before it started')
     return this.#gossip
   }
+}
+
+function dismissalOf(host: HostId, notice: unknown): Refusal {
+  return { code: 'removed', message: `${host} was removed from this mesh`, notice }
 }

@@ -19,6 +19,8 @@ export interface EntranceOptions {
   readonly joinGate: JoinGate
   /** Asked again for each stream: a connection may outlive a membership by a moment. */
   readonly isMember: (host: HostId) => boolean
+  /** It was one, and is to be told that it is none any more. */
+  readonly isFormer: (host: HostId) => boolean
 }
 
 export class Entrance {
@@ -30,15 +32,16 @@ export class Entrance {
 
   /** May this identity connect? A stranger that may takes a place at the join gate. */
   admit(host: HostId, address: string): boolean {
-    const { alarms, joinGate, isMember } = this.#options
-    if (isMember(host) || joinGate.admit(host)) return true
+    const { alarms, joinGate, isMember, isFormer } = this.#options
+    // A place at the gate first: a former member may have come to join again.
+    if (isMember(host) || joinGate.admit(host) || isFormer(host)) return true
     alarms.raise({ kind: 'refused', host, address, reason: 'no member of this mesh' })
     return false
   }
 
   connected(connection: WireConnection): void {
-    const { clock, links, sides, joinGate, isMember } = this.#options
-    if (!isMember(connection.host)) {
+    const { clock, links, sides, joinGate, isMember, isFormer } = this.#options
+    if (!isMember(connection.host) && (joinGate.awaits(connection.host) || !isFormer(connection.host))) {
       joinGate.connected(connection)
       return
     }
@@ -49,14 +52,15 @@ export class Entrance {
   }
 
   opened(kind: StreamKind, stream: WireStream, connection: WireConnection): void {
-    const { links, sides, joinGate, isMember } = this.#options
+    const { links, sides, joinGate, isMember, isFormer } = this.#options
     if (kind === 'join') {
       // A member may ask again: the reply to its first join may have been lost.
       if (isMember(connection.host) || joinGate.knows(connection)) void joinGate.serve(stream, connection)
       else stream.abort('no join is open')
       return
     }
-    if (!isMember(connection.host)) stream.abort('no member of this mesh')
+    const mayAsk = isMember(connection.host) || (kind === 'link' && isFormer(connection.host))
+    if (!mayAsk) stream.abort('no member of this mesh')
     else if (kind === 'link') void links.accept(stream, connection)
     else void sides.accept(kind, stream, connection)
   }

@@ -41,6 +41,6 @@ export function readWelcome(frame: Frame): Hello {
   return parseHello(frame.payload)
 }
 
-export function refusedError({ code, message, generation }: Refusal): OperationError {
-  return new OperationError('refused', message, { data: { code, generation }, reasons: [{ code, message }] })
+export function refusedError({ code, message, generation, notice }: Refusal): OperationError {
+  return new OperationError('refused', message, { data: { code, generation, notice }, reasons: [{ code, message }] })
 }

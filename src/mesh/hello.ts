@@ -24,13 +24,23 @@ export interface Hello extends Generation {
 }
 
 /** Closed list, in the wire form: codes are for ever. */
-export type HelloRefusal = 'protocol' | 'no-mesh' | 'wrong-mesh' | 'wrong-generation' | 'cloned-identity' | 'no-link' | 'unknown'
+export type HelloRefusal =
+  | 'protocol'
+  | 'no-mesh'
+  | 'wrong-mesh'
+  | 'wrong-generation'
+  | 'cloned-identity'
+  | 'no-link'
+  | 'removed'
+  | 'unknown'
 
 export interface Refusal {
   readonly code: HelloRefusal
   readonly message: string
   /** Of `wrong-generation`: the one that whoever refuses lives in. */
   readonly generation?: Generation | undefined
+  /** Of `removed`: what the mesh says about it, see Membership. */
+  readonly notice?: unknown
 }
 
 const MAX_ADDRESSES = 64
@@ -92,13 +102,22 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
 
 /** What the other side gave as its reason; never throws. */
 export function parseRefusal(payload: Uint8Array): Refusal {
-  const { code, message, generation } = fieldsOf(tolerantBody(payload))
+  const { code, message, generation, notice } = fieldsOf(tolerantBody(payload))
   const known = REFUSALS.find((refusal) => refusal === code) ?? 'unknown'
   const text = typeof message === 'string' ? message : 'refused without a reason'
-  return { code: known, message: text, generation: parseGeneration(fieldsOf(generation)) }
+  return { code: known, message: text, generation: parseGeneration(fieldsOf(generation)), notice }
 }
 
-const REFUSALS: readonly HelloRefusal[] = ['protocol', 'no-mesh', 'wrong-mesh', 'wrong-generation', 'cloned-identity', 'no-link', 'unknown']
+const REFUSALS: readonly HelloRefusal[] = [
+  'protocol',
+  'no-mesh',
+  'wrong-mesh',
+  'wrong-generation',
+  'cloned-identity',
+  'no-link',
+  'removed',
+  'unknown',
+]
 
 /** The generation that whoever refused lives in, as `refusedError` carries it. */
 export function refusingGeneration(error: OperationError): Generation | undefined {

@@ -74,6 +74,11 @@ export class JoinGate {
     return true
   }
 
+  /** True for a stranger that took a place and is not connected yet. */
+  awaits(host: HostId): boolean {
+    return [...this.#places].some((place) => place.host === host && place.connection === undefined)
+  }
+
   /** The stranger is connected. */
   connected(connection: WireConnection): void {
     const place = [...this.#places].find(({ host, connection: taken }) => host === connection.host && taken === undefined)

@@ -4,7 +4,7 @@ import { abortable, within } from '../base/deadline.ts'
 import { type HostId } from '../base/ids.ts'
 import { type Frame, FRAME } from './frame.ts'
 import { type FrameStream } from './frame-stream.ts'
-import { type Hello } from './hello.ts'
+import { encodeRefusal, type Hello, parseRefusal, type Refusal } from './hello.ts'
 import { BEAT_MS, type HeardAt, type SilenceDetector, TICK_MS } from './silence.ts'
 import { type WireConnection } from './wire.ts'
 
@@ -16,6 +16,8 @@ export interface LinkOptions {
   /** Theirs. */
   readonly hello: Hello
   readonly onMail: (frame: Uint8Array) => void
+  /** The peer ends what it had accepted, and says why. */
+  readonly onRefusal: (refusal: Refusal) => void
 }
 
 const NOTHING = new Uint8Array(0)
@@ -84,6 +86,12 @@ export class Link {
     return this.stream.send(FRAME.mail, frame, urgency)
   }
 
+  /** The last word on this link. */
+  refuse(refusal: Refusal): void {
+    this.stream.send(FRAME.refused, encodeRefusal(refusal), 'urgent')
+    this.stream.flush()
+  }
+
   /** True when the process at the other end answers within `limitMs`: it lives now, whatever waited in buffers before. */
   async probe(nonce: Uint8Array, limitMs: number): Promise<boolean> {
     const key = Buffer.from(nonce).toString('hex')
@@ -112,6 +120,9 @@ export class Link {
         return
       case FRAME.proof:
         this.#proofs.get(Buffer.from(frame.payload).toString('hex'))?.()
+        return
+      case FRAME.refused:
+        this.#options.onRefusal(parseRefusal(frame.payload))
         return
       default: // A beat has done its work by arriving; what a newer version says beside is not for us.
     }

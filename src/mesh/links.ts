@@ -12,7 +12,7 @@ import { FrameStream } from './frame-stream.ts'
 import { greet, GREETING_MS, readHello, refuse, refusedError, welcome } from './greeting.ts'
 import { type Generation, type Hello, judgeHello, type Refusal, refusingGeneration } from './hello.ts'
 import { Link } from './link.ts'
-import { type OtherGeneration, type PeerEvent } from './mesh.ts'
+import { type Dismissal, type OtherGeneration, type PeerEvent } from './mesh.ts'
 import { SILENT_AFTER_MS, SilenceDetector } from './silence.ts'
 import { type WireConnection, type WireGossip, type WireStream } from './wire.ts'
 
@@ -25,7 +25,7 @@ const RETIRE_AFTER_MS = 2000
 /** And at most so long while streams are open on it. */
 const RETIRE_AT_LAST_MS = 60_000
 
-/** Only members come here: who is none is turned away where streams arrive, and cut off when it is taken out. */
+/** Only members, and former ones, come here: who is none is turned away where streams arrive, and cut off when it is taken out. */
 export interface LinksOptions {
   readonly self: HostId
   readonly clock: Clock
@@ -34,6 +34,8 @@ export interface LinksOptions {
   readonly alarms: Alarms
   /** Mine, as of now; undefined while this host belongs to no mesh. */
   readonly hello: () => Hello | undefined
+  /** What to tell a host that was taken out of the mesh; undefined for all others. */
+  readonly dismissalOf: (host: HostId) => Refusal | undefined
   readonly gossip: () => WireGossip
   readonly onMail: (from: HostId, frame: Uint8Array) => void
 }
@@ -50,6 +52,7 @@ export class Links {
   readonly #last = new Map<HostId, Link>()
   readonly #events: Emitter<PeerEvent> = emitter<PeerEvent>()
   readonly #generations: Emitter<OtherGeneration> = emitter<OtherGeneration>()
+  readonly #dismissals: Emitter<Dismissal> = emitter<Dismissal>()
 
   constructor(options: LinksOptions) {
     this.#options = options
@@ -62,6 +65,10 @@ export class Links {
 
   onGeneration(listener: (other: OtherGeneration) => void): () => void {
     return this.#generations.on(listener)
+  }
+
+  onDismissed(listener: (dismissal: Dismissal) => void): () => void {
+    return this.#dismissals.on(listener)
   }
 
   /** The link to use; undefined while the peer is down. */
@@ -118,7 +125,9 @@ export class Links {
       )
       if (refusal === undefined) return
       log.info({ host, address, reason: refusal.message }, 'peer refused')
-      if (refusal.code !== 'cloned-identity') alarms.raise({ kind: 'refused', host, address, reason: refusal.message })
+      // Who was removed is told so; that it knocks is no matter for the event log.
+      if (refusal.code !== 'cloned-identity' && refusal.code !== 'removed')
+        alarms.raise({ kind: 'refused', host, address, reason: refusal.message })
       refuse(stream, refusal)
     } catch (error) {
       log.info({ host, address, error: errorText(error) }, 'greeting failed')
@@ -136,6 +145,11 @@ export class Links {
         else if (link.isUp) this.#keep(link, now)
       }
     }
+  }
+
+  /** Tells a host that it was taken out. What is under way may still be answered; the caller drops it a little later. */
+  dismiss(host: HostId, refusal: Refusal): void {
+    for (const link of this.#links.get(host) ?? []) if (link.isUp) link.refuse(refusal)
   }
 
   /** Ends everything with this host at once. */
@@ -163,11 +177,12 @@ export class Links {
     this.#up(link)
   }
 
-  /** Another generation of the mesh, or a second process under our key: here too somebody has to know. */
+  /** Another generation of the mesh, a membership that is over, or a second process under our key: here too somebody has to know. */
   #heedRefusal(host: HostId, error: unknown, { bootId }: Hello): void {
     if (!hasCode(error, 'refused')) return
     const generation = refusingGeneration(error)
     if (generation !== undefined) this.#generations.emit({ host, ...generation })
+    if (error.data['code'] === 'removed') this.#dismissals.emit({ from: host, notice: error.data['notice'] })
     if (error.data['code'] !== 'cloned-identity') return
     this.#options.alarms.raise({ kind: 'cloned-identity', host: this.#options.self, bootIds: [bootId] })
   }
@@ -192,6 +207,8 @@ export class Links {
   #judge(host: HostId, theirs: Hello): Refusal | undefined {
     const mine = this.#options.hello()
     if (mine === undefined) return { code: 'no-mesh', message: `${this.#options.self} belongs to no mesh` }
+    const dismissed = this.#options.dismissalOf(host)
+    if (dismissed !== undefined) return dismissed
     const refusal = judgeHello(mine, theirs, host)
     if (refusal?.code === 'wrong-generation') this.#generations.emit({ host, ...generationOf(theirs) })
     return refusal
@@ -223,7 +240,17 @@ export class Links {
   #add(stream: FrameStream, connection: WireConnection, hello: Hello): Link {
     const { clock, onMail } = this.#options
     const { host } = connection
-    const link = new Link({ clock, detector: this.#detector, connection, stream, hello, onMail: (frame) => onMail(host, frame) })
+    const link = new Link({
+      clock,
+      detector: this.#detector,
+      connection,
+      stream,
+      hello,
+      onMail: (frame) => onMail(host, frame),
+      onRefusal: ({ code, notice }) => {
+        if (code === 'removed') this.#dismissals.emit({ from: host, notice })
+      },
+    })
     const links = this.#links.get(host) ?? new Set()
     links.add(link)
     this.#links.set(host, links)

@@ -12,6 +12,14 @@ export interface Membership {
   /** Absent: of the first generation, which init began. */
   readonly generationId?: GenerationId | null
   readonly members: readonly PeerAddress[]
+  /** Hosts that were taken out: each is told so, with what belongs to it as plain data, before it is hung up on and whenever it knocks. */
+  readonly former?: readonly { readonly host: HostId; readonly notice: unknown }[]
+}
+
+/** A member of this mesh says that this host was taken out of it. Whether that is about the present membership, the notice tells. */
+export interface Dismissal {
+  readonly from: HostId
+  readonly notice: unknown
 }
 
 /** A member of this mesh said that it lives in another generation of it, or refused this host for that. Neither side talks to the other. */
@@ -90,12 +98,16 @@ export type JoinHandler = (request: JoinRequest, signal: AbortSignal) => Promise
 export interface Mesh {
   readonly self: HostId
 
-  /** At start and on every change; null: belongs to no mesh. A member taken out is hung up at once, a new one is dialled. */
+  /**
+   * At start and on every change; null: belongs to no mesh. A member taken out is hung up on at once, but a `former` one gets half a second to
+   * hear it; a new one is dialled.
+   */
   setMembers(membership: Membership | null): void
   peers(): readonly PeerState[]
   onPeer(listener: (event: PeerEvent) => void): () => void
   /** At every try of either side to connect. */
   onGeneration(listener: (other: OtherGeneration) => void): () => void
+  onDismissed(listener: (dismissal: Dismissal) => void): () => void
   onAlarm(listener: (alarm: MeshAlarm) => void): () => void
 
   /**

@@ -127,6 +127,7 @@ describe('events', () => {
 describe('a host before its mesh', () => {
   const lifecycle = (changes: object) => ({
     initialised: () => false,
+    ended: () => null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),
     ...changes,

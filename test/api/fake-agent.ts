@@ -88,6 +88,7 @@ function contextOf(mesh: FakeMesh, consoles: FakeConsoles, { files = [] }: FakeA
     load: () => NO_LOAD,
     lifecycle: {
       initialised: () => true,
+      ended: () => null,
       init: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
       join: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
     },

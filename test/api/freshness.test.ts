@@ -10,7 +10,10 @@ import { manualClock } from '../fixture/manual-clock.ts'
 
 const never = new AbortController().signal
 
-function setUp(read: (calls: number, fresh: Inventory) => Promise<Inventory>, changes: { readonly initialised?: boolean } = {}) {
+function setUp(
+  read: (calls: number, fresh: Inventory) => Promise<Inventory>,
+  changes: { readonly initialised?: boolean; readonly ended?: string } = {},
+) {
   const clock = manualClock()
   const mesh = fakeMesh(aMesh({ hosts: 3 }).now, { leader: hostId('h1') })
   const cluster: Cluster = mesh.of(hostId('h1'))
@@ -22,7 +25,12 @@ function setUp(read: (calls: number, fresh: Inventory) => Promise<Inventory>, ch
       return read(calls, cluster.view())
     },
   }
-  const lifecycle = { initialised: () => changes.initialised ?? true, init: () => Promise.resolve(), join: () => Promise.resolve() }
+  const lifecycle = {
+    initialised: () => changes.initialised ?? true,
+    ended: () => changes.ended ?? null,
+    init: () => Promise.resolve(),
+    join: () => Promise.resolve(),
+  }
   return { clock, mesh, source: { clock, cluster: reading, lifecycle }, calls: () => calls }
 }
 
@@ -67,6 +75,16 @@ describe('a read', () => {
     const { source, calls } = setUp((_, fresh) => Promise.resolve(fresh), { initialised: false })
     await expect(readOrStale(source, never)).rejects.toMatchObject({ code: 'refused', reasons: [{ code: 'no-mesh' }] })
     expect(calls()).toBe(0)
+  })
+
+  it('says how the last membership ended, and how to come back', async () => {
+    const { source } = setUp((_, fresh) => Promise.resolve(fresh), { initialised: false, ended: 'removed from mesh lab by admin@h1' })
+    const reason = {
+      code: 'removed',
+      message: 'it was removed from mesh lab by admin@h1',
+      fix: expect.stringContaining('hostmesh join TOKEN'),
+    }
+    await expect(readOrStale(source, never)).rejects.toMatchObject({ code: 'refused', reasons: [reason] })
   })
 })
 

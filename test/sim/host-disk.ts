@@ -4,6 +4,7 @@ import { OperationError } from '../../src/base/errors.ts'
 import { type MemberId } from '../../src/base/ids.ts'
 import { type Random } from '../../src/base/random.ts'
 import { type MemberIdentity, type MemberStore } from '../../src/cluster/member.ts'
+import { type Removal } from '../../src/cluster/removal.ts'
 import { type Entry, type LogBatch } from '../../src/consensus/types.ts'
 import { type DiskGate } from '../fixture/memory-disk.ts'
 import { type LogDisk, memoryLogDisk, type MemoryLogState, openMemoryLog } from '../fixture/memory-log.ts'
@@ -33,6 +34,7 @@ export class HostDisk {
   readonly #random: Random
   readonly #watch: DiskWatch
   #identity: MemberIdentity | null = null
+  #removal: Removal | null = null
   /** Of the process that writes. */
   #clock: Clock
   #log: LogDisk
@@ -67,8 +69,15 @@ export class HostDisk {
       save: async (identity) => {
         await this.#delay({ sync: true })
         this.#identity = identity
+        this.#removal = null
       },
       setAside: async (member) => `the damaged stores of member ${member}`,
+      retire: async (removal) => {
+        await this.#delay({ sync: true })
+        this.#identity = null
+        this.#removal = removal
+      },
+      removal: () => through(clock, Promise.resolve(this.#removal)),
       removeOthers: async (keep) => {
         await this.#delay({ sync: true })
         for (const member of this.#members.keys()) if (member !== keep) this.#members.delete(member)
