@@ -2,7 +2,7 @@
 import { sleep, type Clock } from '../base/clock.ts'
 import { abortable } from '../base/deadline.ts'
 import { emitter } from '../base/emitter.ts'
-import { hasCode, OperationError } from '../base/errors.ts'
+import { errorText, hasCode, OperationError } from '../base/errors.ts'
 import { type HostId, type MemberId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Replica, type ReplicaStatus } from '../consensus/replica.ts'
@@ -84,7 +84,7 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(cause
     members: (signal) => membersByLeader(options, signal),
     onMembers: (listener) => membersChanged.on(listener),
     onLeading: (listener) => leading.on(listener),
-    stop(cause = new OperationError('unreachable', 'this agent stops', { data: { sent: true } })) {
+    stop(cause = new OperationError('unreachable', 'this agent stops')) {
       over.abort(cause)
       offStatus()
       offLeaving()
@@ -101,15 +101,17 @@ function staleDecision(error: unknown): CommandResult {
 /** Of another term, not leading any more, overwritten by another leader's entry (consensus/proposals.ts). */
 const OVER: ReadonlySet<unknown> = new Set(['stale', 'not-leader', 'lost'])
 
-/** Whoever asked a host to remove itself hears that it is done, however the news of it came. */
+/**
+ * Whoever asked a host to remove itself hears that it is done, however the news of it came. To all others that still wait the end of this
+ * member leaves open what became of their command.
+ */
 async function untilOver(over: AbortSignal, command: AdminCommand | HostCommand, answer: Promise<CommandResult>): Promise<CommandResult> {
   try {
     return await abortable(answer, over)
   } catch (error) {
-    if (over.aborted && command.kind === 'host-remove' && removedHost(over.reason) === command.host) {
-      return { kind: 'done', value: { id: command.host } }
-    }
-    throw error
+    if (!over.aborted) throw error
+    if (command.kind === 'host-remove' && removedHost(over.reason) === command.host) return { kind: 'done', value: { id: command.host } }
+    throw new OperationError('timeout', `${errorText(over.reason)}: whether the command was carried out is not known`, { cause: error })
   }
 }
 

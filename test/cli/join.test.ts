@@ -6,7 +6,7 @@ import { fakeAgent } from '../api/fake-agent.ts'
 import { hostmesh } from './cli-run.ts'
 
 function lifecycle(changes: Partial<ApiContext['lifecycle']>): ApiContext['lifecycle'] {
-  return { initialised: () => true, init: () => Promise.resolve(), join: () => Promise.resolve(), ...changes }
+  return { initialised: () => true, ended: () => null, init: () => Promise.resolve(), join: () => Promise.resolve(), ...changes }
 }
 
 describe('init', () => {

@@ -1,9 +1,10 @@
 // What a data directory remembers of a membership: one member counts, those of former ones stay beside it until they are removed.
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { memberFiles } from '../../src/cluster/member-files.ts'
 import { type MemberIdentity } from '../../src/cluster/member.ts'
+import { type Removal } from '../../src/cluster/removal.ts'
 import { bootstrap } from '../../src/consensus/bootstrap.ts'
 import { memberId, meshId } from '../fixture/inventory.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
@@ -61,4 +62,43 @@ it('stores of others are removed, those of the one that is named stay', async ()
 
 it('nothing to remove is no error', async () => {
   await expect(memberFiles(await temporaryDirectory()).removeOthers(null)).resolves.toBeUndefined()
+})
+
+const removal = (member: number): Removal => ({
+  mesh: { id: meshId('m'), name: 'lab' },
+  member: memberId(member),
+  at: 5,
+  by: 'admin@h1',
+  reason: 'sold',
+})
+
+it('a membership that ended is not loaded again: its stores stand aside, and how it ended is known until another begins', async () => {
+  const directory = await temporaryDirectory()
+  await found(directory, 1)
+  await memberFiles(directory).save(identity(1))
+  expect(await memberFiles(directory).removal()).toBeNull()
+  await memberFiles(directory).retire(removal(1))
+  expect(await memberFiles(directory).load()).toBeNull()
+  expect(await memberFiles(directory).removal()).toEqual(removal(1))
+  expect(readdirSync(directory).toSorted()).toEqual(['removed', 'removed.json'])
+  expect(readdirSync(join(directory, 'removed'))).toEqual(['1'])
+  await found(directory, 2)
+  await memberFiles(directory).save(identity(2))
+  expect(await memberFiles(directory).load()).toEqual(identity(2))
+  expect(await memberFiles(directory).removal()).toBeNull()
+})
+
+it('only the stores of the last ended membership are kept', async () => {
+  const directory = await temporaryDirectory()
+  for (const member of [1, 2]) {
+    await found(directory, member)
+    await memberFiles(directory).retire(removal(member))
+  }
+  expect(readdirSync(join(directory, 'removed'))).toEqual(['2'])
+})
+
+it('a damaged note of how it ended is said to be no more than that', async () => {
+  const directory = await temporaryDirectory()
+  writeFileSync(join(directory, 'removed.json'), '{"by":5}')
+  await expect(memberFiles(directory).removal()).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('removed.json') })
 })

@@ -4,7 +4,7 @@ import { OperationError, toWireError } from '../../src/base/errors.ts'
 import { type GenerationId, type HostId, type MeshId, type TokenId } from '../../src/base/ids.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { type JoinRequest } from '../../src/mesh/join-messages.ts'
-import { type Mesh, type MeshAlarm, type OtherGeneration, type PeerEvent } from '../../src/mesh/mesh.ts'
+import { type Dismissal, type Mesh, type MeshAlarm, type OtherGeneration, type PeerEvent } from '../../src/mesh/mesh.ts'
 import { createToken, type JoinToken, verifyJoin } from '../../src/mesh/token.ts'
 
 export interface MeshWorld {
@@ -94,6 +94,77 @@ export function meshContract(name: string, makeWorld: () => Promise<MeshWorld>):
         await world.until('c knocked in vain', () => alarms.some(({ kind, host }) => kind === 'refused' && host === c.self))
         await expect(world.settle(c.request(a.self, 'echo', 1, SOON))).rejects.toMatchObject({ code: 'unreachable' })
         expect(a.peers().map(({ host, link }) => [host, link])).toEqual([[b.self, 'up']])
+      })
+
+      describe('of a member that is taken out and is to be told so', () => {
+        const notice = { member: 7, why: 'sold' }
+        const takeOut = (meshes: readonly Mesh[], stay: readonly Mesh[], host: HostId): void => {
+          const former = [{ host, notice }]
+          for (const mesh of meshes) mesh.setMembers({ meshId: MESH, generation: 1, members: stay.map(address), former })
+        }
+
+        it('tell it, and are cut half a second later; nothing is sent to it meanwhile', async () => {
+          const [a, b, c] = await linked(3)
+          if (c === undefined) throw new Error('three hosts')
+          const told = record(c.onDismissed.bind(c))
+          const events = record(a.onPeer.bind(a))
+          let reply: ((answer: string) => void) | undefined
+          a.handle('slow', () => new Promise((resolve) => (reply = resolve)))
+          const answer = world.settle(c.request(a.self, 'slow', 1, SOON))
+          await world.until('the request is there', () => reply !== undefined)
+          takeOut([a], [a, b], c.self)
+          expect(events).toEqual([])
+          expect(a.peers().map(({ host }) => host)).toEqual([b.self])
+          reply?.('answered')
+          await world.until('it was told', () => told.length > 0)
+          expect(told[0]).toEqual({ from: a.self, notice })
+          expect(await answer).toBe('answered')
+          await world.until('it is cut off', () => events.some(({ kind, host }) => kind === 'down' && host === c.self))
+        })
+
+        it('tell it at every knock, without an alarm', async () => {
+          const [a, b, c] = await linked(3)
+          if (c === undefined) throw new Error('three hosts')
+          await c.stop()
+          takeOut([a, b], [a, b], c.self)
+          const alarms = record(a.onAlarm.bind(a))
+          const back = await world.again(c.self)
+          const told = record(back.onDismissed.bind(back))
+          back.setMembers({ meshId: MESH, generation: 1, members: [a, b, back].map(address) })
+          await world.until('both told it, again and again', () => new Set(told.map(({ from }) => from)).size === 2 && told.length > 3)
+          expect(told.every((one) => JSON.stringify(one.notice) === JSON.stringify(notice))).toBe(true)
+          expect(back.peers().every(({ link }) => link === 'down')).toBe(true)
+          expect(alarms).toEqual([])
+        })
+
+        it('begin anew when it is a member again', async () => {
+          const [a, b, c] = await linked(3)
+          if (c === undefined) throw new Error('three hosts')
+          takeOut([a, b], [a, b], c.self)
+          await world.until('c lost both', () => c.peers().every(({ link }) => link === 'down'))
+          introduce([a, b], [a, b, c])
+          await allUp([a, b, c])
+          expect(a.peers().map(({ host, link }) => [host, link])).toContainEqual([c.self, 'up'])
+        })
+
+        it('let it in to join again', async () => {
+          const [a, c] = await linked(2)
+          takeOut([a], [a], c.self)
+          const { token } = createToken(
+            {
+              meshId: MESH,
+              tokenId: 't' as TokenId,
+              role: 'host',
+              expiresAt: 0,
+              inviters: [{ host: a.self, addresses: a.ownAddresses() }],
+            },
+            seededRandom(1),
+          )
+          a.handleJoin(async () => 'in')
+          a.setJoinOpen(true)
+          c.setMembers(null)
+          expect(await world.settle(c.join(token, { addresses: [], facts: null }, SOON))).toBe('in')
+        })
       })
 
       it('end at once when this host moves to another mesh or generation', async () => {
@@ -583,7 +654,7 @@ function address(mesh: Mesh): { host: HostId; addresses: readonly string[] } {
   return { host: mesh.self, addresses: mesh.ownAddresses() }
 }
 
-function record<T extends MeshAlarm | PeerEvent | OtherGeneration>(on: (listener: (event: T) => void) => () => void): T[] {
+function record<T extends Dismissal | MeshAlarm | PeerEvent | OtherGeneration>(on: (listener: (event: T) => void) => () => void): T[] {
   const events: T[] = []
   on((event) => events.push(event))
   return events

@@ -153,25 +153,39 @@ describe.skipIf(unavailable !== undefined)(`a host that comes or goes${unavailab
     }
   })
 
-  it('is cut off once it is removed, and a restart of its agent changes nothing about it', async () => {
-    await h1.ok('host', 'remove', 'h4')
+  it('knows that it was removed, also when its agent was away meanwhile, and may join again', async () => {
+    await h1.ok('host', 'remove', 'h4', '--reason', 'sold')
     expect(await names()).toEqual(['h1', 'h2', 'h3'])
-    const cutOff = (): Promise<boolean> =>
-      waitFor('h4 to have no quorum', async () => (await statusOf(h4)).quorum === 'lost', { limitMs: 30_000 })
-    await cutOff()
-    const { code, stderr } = await h4.cli('config', 'set', 'vm.shutdown-timeout-s', '33', '--timeout', '20')
-    expect([code, stderr]).toEqual([5, expect.stringContaining('no leader')])
+    await toldThat(h4, /removed from mesh lab on .* by admin@h1 \(sold\)/)
+    const { code, stderr } = await h4.cli('config', 'set', 'vm.shutdown-timeout-s', '33')
+    expect([code, stderr]).toEqual([3, expect.stringContaining('hostmesh join TOKEN')])
     await h4.killAgent()
     await h4.startAgent({ boot: false })
-    await cutOff()
-    const value = (await h1.json<Answer<'configShow'>>('config', 'get', 'vm.shutdown-timeout-s')).value
-    expect(value).toBe(90)
+    await toldThat(h4, /removed from mesh lab/)
+    await h4.ok('join', await newToken(h1))
+    expect(await names()).toEqual(['h1', 'h2', 'h3', 'h4'])
+    // Nobody tells it this time: it knocks, and hears it.
+    await h4.killAgent()
+    await h1.ok('host', 'remove', 'h4')
+    await h4.startAgent({ boot: false })
+    await toldThat(h4, /removed from mesh lab/)
+    await h4.ok('init', '--name', 'own')
+    expect((await statusOf(h4)).mesh.name).toBe('own')
     for (const host of [h1, h2, h3]) {
       const { members } = (await host.api.call('meshStatus', {}, { signal: AbortSignal.timeout(5_000) })).answer
       expect(members.map(({ name }) => name)).toEqual(['h1', 'h2', 'h3'])
     }
   })
 })
+
+/** Its own `status` says so. */
+function toldThat(host: MeshHost, what: RegExp): Promise<unknown> {
+  const look = async (): Promise<boolean> => {
+    const { code, stderr } = await host.cli('status')
+    return code === 3 && what.test(stderr)
+  }
+  return waitFor(`${host.name} to know that it was ${what.source}`, look, { limitMs: 30_000, everyMs: 200 })
+}
 
 async function timed(work: () => Promise<void>): Promise<number> {
   const from = performance.now()

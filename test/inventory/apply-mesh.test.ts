@@ -1,6 +1,7 @@
 // The beginning of a mesh, joining by token, leaving, and who votes.
 import { describe, expect, it } from 'vitest'
 import { type Command } from '../../src/inventory/command.ts'
+import { REMOVED_KEPT } from '../../src/inventory/model.ts'
 import {
   aJoiner,
   aMesh,
@@ -191,15 +192,71 @@ describe('host-remove', () => {
   })
 })
 
+describe('the memory of removed hosts', () => {
+  const names = (log: TestLog): readonly string[] => (log.now.mesh?.removed ?? []).map(({ name }) => name)
+  const joinAgain = (log: TestLog, name: string, member: number): void => {
+    const token = tokenId(`t${member}`)
+    log.do({ kind: 'token-create', id: token, publicKey: 'key', role: 'host', uses: 1, expiresAt: START_AT + 1_000 * HOUR_MS })
+    log.do({ kind: 'host-join', token, host: aJoiner(name, { member: memberId(member) }) })
+  }
+
+  it('holds who left, when and by whom, until it joins again', () => {
+    const log = aMesh({ hosts: 3 })
+    expect(log.now.mesh?.removed).toBeUndefined()
+    log.do({ kind: 'host-remove', host: hostId('h3') }, { actor: 'admin@h2', reason: 'sold', at: START_AT + HOUR_MS })
+    log.do({ kind: 'host-remove', host: hostId('h2') })
+    expect(log.now.mesh?.removed?.[0]).toEqual({
+      id: 'h3',
+      name: 'h3',
+      member: 3,
+      at: START_AT + HOUR_MS,
+      by: 'admin@h2',
+      reason: 'sold',
+    })
+    expect(names(log)).toEqual(['h3', 'h2'])
+    joinAgain(log, 'h3', 33)
+    expect(names(log)).toEqual(['h2'])
+  })
+
+  it('holds the newest 64', () => {
+    const log = aMesh({ hosts: 1 })
+    for (let at = 2; at <= REMOVED_KEPT + 2; at += 1) {
+      joinAgain(log, `h${at}`, at)
+      log.do({ kind: 'host-remove', host: hostId(`h${at}`) })
+    }
+    expect([names(log).length, names(log)[0], names(log).at(-1)]).toEqual([REMOVED_KEPT, 'h3', `h${REMOVED_KEPT + 2}`])
+  })
+
+  it('does not let the last host go while only witnesses would be left', () => {
+    const log = aMesh({ hosts: 1 })
+    const token = tokenId('w')
+    log.do({ kind: 'token-create', id: token, publicKey: 'key', role: 'witness', uses: 1, expiresAt: START_AT + 1_000 * HOUR_MS })
+    log.do({ kind: 'host-join', token, host: aJoiner('h2', { role: 'witness' }) })
+    expect(log.try({ kind: 'host-remove', host: hostId('h1') })).toMatchObject({
+      reasons: [{ code: 'last-host', message: expect.stringContaining('a witness alone') }],
+    })
+    log.do({ kind: 'host-remove', host: hostId('h2') })
+  })
+})
+
+describe('leader-transfer', () => {
+  it('is written down with its reason, and changes nothing else', () => {
+    const log = aMesh({ hosts: 2 })
+    log.do({ kind: 'leader-transfer', leaderTerm: 1, to: hostId('h2'), why: 'h1 is being removed' })
+    expect(log.now.events.at(-1)).toMatchObject({ type: 'mesh.leader-transfer', data: { to: 'h2', why: 'h1 is being removed' } })
+    expect(log.try({ kind: 'leader-transfer', leaderTerm: 1, to: hostId('h9'), why: '' }).kind).toBe('stale')
+  })
+})
+
 describe('voters-change', () => {
   const change = { kind: 'voters-change', leaderTerm: 1, promote: [], demote: [], remove: [] } as const
 
   it('is written down by name', () => {
     const log = aMesh({ hosts: 3 })
-    log.do({ ...change, promote: [memberId(2), memberId(3)], demote: [memberId(1)], remove: [memberId(9)] })
+    log.do({ ...change, promote: [memberId(2), memberId(3)], demote: [memberId(1)], remove: [memberId(9)], why: 'because' })
     expect(log.now.events.at(-1)).toMatchObject({
       type: 'mesh.voters-changed',
-      data: { promoted: ['h2', 'h3'], demoted: ['h1'], removed: ['9'] },
+      data: { promoted: ['h2', 'h3'], demoted: ['h1'], removed: ['9'], why: 'because' },
     })
   })
 

@@ -1,5 +1,6 @@
 // Plays a story in a simulated world and writes down what happens, each event with its time.
 import { present } from '../../src/base/assert.ts'
+import { errorText } from '../../src/base/errors.ts'
 import { newId, type DatastoreId, type DiskId, type JobId, type RequestKey, type VmId, type Branded } from '../../src/base/ids.ts'
 import { parseDurationMs, parseMemoryMiB } from '../../src/base/units.ts'
 import { type AdminCommand } from '../../src/inventory/command.ts'
@@ -86,6 +87,12 @@ class Player {
         return initialise(this.#world, this.#host(name))
       case 'join':
         return join(this.#world, this.#host(name))
+      case 'voters':
+        return this.#voters(this.#host(name))
+      case 'membership':
+        return this.#membership(this.#host(name))
+      case 'transfer':
+        return this.#transfer(this.#host(name), this.#host(options.get('via') ?? 'leader'))
       case 'show':
         return this.#show(this.#host(name))
       case 'read':
@@ -195,6 +202,10 @@ class Player {
         return { kind: 'vm-reboot', vm: this.#vm(name).id, force: options.has('force'), job: this.#id<JobId>() }
       case 'delete':
         return { kind: 'vm-delete', vm: this.#vm(name).id, keepDisks: false, host: this.#host('leader').id, job: this.#id<JobId>() }
+      case 'remove':
+        return { kind: 'host-remove', host: this.#host(name).id }
+      case 'label':
+        return { kind: 'host-set', host: this.#host(name).id, labels: { zone: options.get('zone') ?? null } }
       case 'set':
         return { kind: 'config-set', key: name, value: Number(options.get('value')) }
       default:
@@ -234,6 +245,35 @@ class Player {
     this.#asked += 1
     const key = `story-${this.#asked}` as RequestKey
     return this.#world.settle('an answer', this.#administrator.write({ key, command, through: [host] }), ANSWER_MS)
+  }
+
+  /** Who votes, as this host sees it; the leader is starred. */
+  #voters(host: SimHost): void {
+    const { members, strangers } = clusterOf(host).status()
+    const names = members
+      .filter(({ role }) => role !== 'learner')
+      .map((member) => `${nameIn(this.#world, member.host)}${member.role === 'leader' ? '*' : ''}`)
+      .toSorted(compareText)
+    const lost = strangers.length === 0 ? '' : ` and ${strangers.length} lost`
+    this.#tell({ who: host.name, text: `> voters: ${names.join(', ')}${lost}` })
+  }
+
+  /** Whether this host belongs to the mesh, or why it does not. Who removed it is the world's own administrator. */
+  #membership({ name, agent }: SimHost): void {
+    const { lifecycle } = present(agent, `agent of ${name}`).api
+    const text = lifecycle.initialised() ? 'a member' : (lifecycle.ended() ?? 'none')
+    this.#tell({ who: name, text: `> membership: ${text}` })
+  }
+
+  async #transfer(to: SimHost, via: SimHost): Promise<void> {
+    const wish = { to: to.id, why: 'a story', actor: `admin@${via.name}`, reason: null, dryRun: false }
+    const handed = clusterOf(via)
+      .handOver(wish, new AbortController().signal)
+      .then(
+        () => 'done',
+        (error: unknown) => errorText(error),
+      )
+    this.#tell({ who: via.name, text: `> transfer to ${to.name}: ${await this.#world.settle('the transfer', handed, ANSWER_MS)}` })
   }
 
   /** What this host has applied, fresh or not. */

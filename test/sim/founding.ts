@@ -101,9 +101,9 @@ async function tryToJoin(world: World, host: SimHost, { inviter, agent, over, nu
   return failure
 }
 
-/** One voter of one or two hosts, three of more. */
+/** One voter of one or two hosts, three of three or four, five of more. */
 export async function quorumGrows(world: World): Promise<void> {
-  const wanted = world.hosts.size < 3 ? 1 : 3
+  const wanted = world.hosts.size < 3 ? 1 : world.hosts.size < 5 ? 3 : 5
   const counts = (): number[] => [...world.hosts.values()].map((host) => (belongs(host) ? votersOf(clusterOf(host)) : 0))
   await world.runUntil(`${wanted} members vote`, () => counts().includes(wanted), QUORUM_MS)
 }
