@@ -25,6 +25,7 @@ export class ReadRounds {
   /** In the order of their rounds. */
   #waiting: (ConfirmedRead & { readonly round: number })[] = []
   #next: ReadRequest[] = []
+  /** The last round that each has answered, in the order in which they did. */
   readonly #answered = new Map<NodeId, number>()
 
   /** Reads that wait for a round to begin. */
@@ -55,7 +56,24 @@ export class ReadRounds {
 
   /** A member answered the heartbeat of a round, so `self` was still its leader when that round began. */
   answered(from: NodeId, round: number): void {
-    if (round > (this.#answered.get(from) ?? 0)) this.#answered.set(from, round)
+    if (round <= (this.#answered.get(from) ?? 0)) return
+    // Goes to the end: those of the same round stand in the order of their answers.
+    this.#answered.delete(from)
+    this.#answered.set(from, round)
+  }
+
+  /**
+   * The fewest voters whose answers make a quorum with `self`: those that answered last, of these the quickest. Undefined when too few have
+   * answered so far to choose from.
+   */
+  whomToAsk(conf: ConfState, self: NodeId): ReadonlySet<NodeId> | undefined {
+    const asked = new Set<NodeId>()
+    const enough = (): boolean => committedIndex(conf, (id) => (id === self || asked.has(id) ? 1 : 0)) > 0
+    for (const [id] of [...this.#answered].toSorted(([, a], [, b]) => b - a)) {
+      if (enough()) break
+      if (conf.voters.includes(id) || conf.outgoing.includes(id)) asked.add(id)
+    }
+    return enough() ? asked : undefined
   }
 
   /** Takes the reads of all rounds that a quorum has answered. */

@@ -1,8 +1,7 @@
 // The way of a ReadIndex request: from any member to the leader, through a round of heartbeats, and back.
 import { committedOwnTerm, type Core, send } from './core.ts'
-import { type Holding } from './holdings.ts'
 import { type ReadRequest } from './read-index.ts'
-import { bcastHeartbeat } from './replication.ts'
+import { type HeartbeatRound, sendHeartbeats } from './replication.ts'
 import { NOBODY } from './types.ts'
 
 /** A request of this member or of another. Dropped without a leader. */
@@ -22,14 +21,14 @@ export function readsDue(core: Core): boolean {
   return core.role === 'leader' && core.reads.hasNext && !core.reads.hasWaiting && committedOwnTerm(core)
 }
 
-/** Begins one round for all reads collected since the last Ready. */
+/** Begins one round for all reads collected since the last Ready. Who is asked may be gone by now: then the next tick asks everyone. */
 export function beginReads(core: Core): void {
-  if (readsDue(core)) beginRound(core)
+  if (readsDue(core)) beginRound(core, { asked: core.reads.whomToAsk(core.tracker.conf, core.id) })
 }
 
-/** Heartbeats to everyone. They take along the reads that wait, also where it is just time for them. */
-export function beginRound(core: Core, holdings: readonly Holding[] = []): void {
-  bcastHeartbeat(core, holdings)
+/** Heartbeats to everyone, or only to those `asked`. They take along the reads that wait, also where it is just time for them. */
+export function beginRound(core: Core, round: HeartbeatRound): void {
+  sendHeartbeats(core, round)
   // A sole voter is its own quorum, and nobody's answer would release them.
   releaseReads(core)
 }

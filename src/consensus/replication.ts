@@ -52,11 +52,17 @@ export function sendAppends(core: Core): void {
   }
 }
 
-/** Heartbeats to everyone. They carry the round of reads that they confirm, and what each is known to hold. */
-export function bcastHeartbeat(core: Core, holdings: readonly Holding[] = []): void {
+export interface HeartbeatRound {
+  readonly holdings?: readonly Holding[]
+  /** Undefined: everyone. */
+  readonly asked?: ReadonlySet<NodeId> | undefined
+}
+
+/** They carry the round of reads that they confirm, and what each is known to hold. */
+export function sendHeartbeats(core: Core, { holdings = [], asked }: HeartbeatRound): void {
   const readContext = committedOwnTerm(core) ? core.reads.begin(core.log.committed) : 0
   for (const [id, progress] of core.tracker.progress) {
-    if (id === core.id) continue
+    if (id === core.id || asked?.has(id) === false) continue
     // Never beyond what the follower is known to hold: its log may differ behind that.
     const commit = Math.min(progress.match, core.log.committed)
     // In this very term what it acknowledged cannot have been overwritten: `match` counts in full.

@@ -36,5 +36,5 @@ function tickHeartbeat(core: Core): void {
   }
   if (core.heartbeatElapsed < core.config.heartbeatTicks) return
   core.heartbeatElapsed = 0
-  beginRound(core, takeHoldings(core))
+  beginRound(core, { holdings: takeHoldings(core) })
 }

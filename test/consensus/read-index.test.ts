@@ -65,6 +65,23 @@ describe('ReadRounds, on leader 1 of voters 1 2 3', () => {
     expect(rounds.begin(9)).toBe(0)
   })
 
+  test('asked are the fewest that make a quorum of both halves; nobody can say whom before enough have answered', () => {
+    const rounds = new ReadRounds()
+    const joint = { ...confOf([1, 2, 3], [9]), outgoing: [1, 4, 5] }
+    rounds.add({ from: 1, requestId: 1 })
+    const round = rounds.begin(1)
+    rounds.answered(9, round)
+    rounds.answered(2, round)
+    expect(rounds.whomToAsk(joint, 1)).toBeUndefined()
+    expect(rounds.whomToAsk(three, 1)).toEqual(new Set([2]))
+    rounds.answered(5, round)
+    rounds.answered(4, round)
+    expect(rounds.whomToAsk(joint, 1)).toEqual(new Set([2, 5]))
+    expect(rounds.whomToAsk(confOf([1], [9]), 1)).toEqual(new Set())
+    rounds.clear()
+    expect(rounds.whomToAsk(three, 1)).toBeUndefined()
+  })
+
   test('learners and strangers confirm nothing, a sole voter confirms by itself', () => {
     const rounds = new ReadRounds()
     rounds.add({ from: 1, requestId: 1 })

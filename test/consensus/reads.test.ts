@@ -27,6 +27,25 @@ describe('ReadIndex on a leader', () => {
     expect(leader.readStates).toEqual([{ requestId: 7, index: 1 }])
   })
 
+  test('the next round asks only as many as it takes, who answered last and first; a tick asks everyone', () => {
+    const leader = servingLeader({ voters: [1, 2, 3, 4, 5], learners: [6] })
+    const askedFor = (requestId: number) => {
+      leader.raft.readIndex(requestId)
+      const beats = only(leader.drain(), 'heartbeat')
+      return { asked: beats.map(({ to }) => to), round: beats[0]?.readContext ?? 0 }
+    }
+    const { round: first } = askedFor(1)
+    for (const id of [6, 5, 3, 2]) answer(leader, id, first)
+    const second = askedFor(2)
+    expect(second.asked).toEqual([3, 5])
+    answer(leader, 3, second.round)
+    const again = only(leader.ticks(1), 'heartbeat')
+    expect(again.map(({ to }) => to)).toEqual([2, 3, 4, 5, 6])
+    for (const id of [4, 2]) answer(leader, id, again[0]?.readContext ?? 0)
+    expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2])
+    expect(askedFor(3).asked).toEqual([2, 4])
+  })
+
   test('reads that came since the last Ready share a round', () => {
     const leader = servingLeader()
     for (const id of [1, 2, 3]) leader.raft.readIndex(id)
