@@ -32,10 +32,10 @@ export interface RaftConfig {
   readonly maxUncommittedBytes: number
   readonly validateConfChanges: boolean
   /**
-   * True: appends leave once per Ready, so that a turn's proposals and commits share one message per follower. False: at every occasion,
-   * as etcd does (its scenarios count messages).
+   * True: appends leave once per Ready, so that a turn's proposals and commits share one message per follower, and a round of reads asks
+   * only as many voters as it takes. False: at every occasion and everyone, as etcd does (its scenarios count messages).
    */
-  readonly batchAppends: boolean
+  readonly thrifty: boolean
   /** True: a follower passes proposals on to its leader as etcd does, without an answer. The product asks the leader by RPC instead. */
   readonly forwardProposals: boolean
 }
@@ -56,7 +56,7 @@ export const DEFAULTS: Omit<RaftConfig, 'id' | 'random' | 'applied' | 'conf' | '
   // What a leader may have to keep in memory, and lose with its term, when its followers are gone.
   maxUncommittedBytes: 64 * 1024 * 1024,
   validateConfChanges: true,
-  batchAppends: true,
+  thrifty: true,
   forwardProposals: false,
 }
 

@@ -23,7 +23,7 @@ export function readsDue(core: Core): boolean {
 
 /** Begins one round for all reads collected since the last Ready. Who is asked may be gone by now: then the next tick asks everyone. */
 export function beginReads(core: Core): void {
-  if (readsDue(core)) beginRound(core, { asked: core.reads.whomToAsk(core.tracker.conf, core.id) })
+  if (readsDue(core)) beginRound(core, { asked: core.config.thrifty ? core.reads.whomToAsk(core.tracker.conf, core.id) : undefined })
 }
 
 /** Heartbeats to everyone, or only to those `asked`. They take along the reads that wait, also where it is just time for them. */

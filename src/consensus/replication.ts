@@ -39,7 +39,7 @@ export function maybeCommit(core: Core): boolean {
 
 /** An append to everyone, also an empty one, as it carries the commit index. */
 export function bcastAppend(core: Core): void {
-  if (core.config.batchAppends) core.appendsDue = true
+  if (core.config.thrifty) core.appendsDue = true
   else sendAppends(core)
 }
 
@@ -47,7 +47,7 @@ export function sendAppends(core: Core): void {
   core.appendsDue = false
   for (const [id, progress] of core.tracker.progress) {
     // Batched, others may have sent everything since it became due.
-    const evenIfEmpty = !core.config.batchAppends || progress.canBumpCommit(core.log.committed)
+    const evenIfEmpty = !core.config.thrifty || progress.canBumpCommit(core.log.committed)
     if (id !== core.id) maybeSendAppend(core, id, { evenIfEmpty })
   }
 }

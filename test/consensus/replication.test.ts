@@ -36,7 +36,7 @@ describe('batching', () => {
   })
 
   test('without batching each leaves by itself, as etcd does', () => {
-    const sent = propose(replicating({ config: { batchAppends: false } }), 'a', 'b')
+    const sent = propose(replicating({ config: { thrifty: false } }), 'a', 'b')
     expect(only(sent, 'append').map((message) => [message.to, message.entries.length])).toEqual([
       [2, 1],
       [3, 1],

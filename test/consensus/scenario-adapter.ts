@@ -31,7 +31,7 @@ export interface ScenarioConfig {
   readonly stepDown?: boolean
   readonly lease?: boolean
   /** Ours: appends once per Ready, as the product sends them, in place of etcd's at every occasion. */
-  readonly batchAppends?: boolean
+  readonly thrifty?: boolean
 }
 
 export interface ScenarioSnapshot {
@@ -221,7 +221,7 @@ function makeRaft(config: ScenarioConfig, start: ScenarioSnapshot, latestSnapsho
       maxCommittedBytes: config.maxCommitted ?? unlimited,
       maxUncommittedBytes: unlimited,
       validateConfChanges: !(config.noValidation ?? false),
-      batchAppends: config.batchAppends ?? false,
+      thrifty: config.thrifty ?? false,
       forwardProposals: true,
     },
     stored,

@@ -34,12 +34,12 @@ const UNKNOWN = ['process-append-thread', 'process-apply-thread']
 const EMPTY_CONF: ConfState = { voters: [], outgoing: [], learners: [], learnersNext: [], autoLeave: false }
 
 export class ScenarioHarness {
-  readonly #batchAppends: boolean
+  readonly #thrifty: boolean
   readonly #members: Member[] = []
   #messages: ScenarioMessage[] = []
 
-  constructor(options: { readonly batchAppends: boolean }) {
-    this.#batchAppends = options.batchAppends
+  constructor(options: { readonly thrifty: boolean }) {
+    this.#thrifty = options.thrifty
   }
 
   knows(step: ScenarioStep): boolean {
@@ -118,7 +118,7 @@ export class ScenarioHarness {
         noValidation: args.text('disable-conf-change-validation') === 'true',
         stepDown: args.text('step-down-on-removal') === 'true',
         lease: args.text('read-only') === 'lease-based',
-        batchAppends: this.#batchAppends,
+        thrifty: this.#thrifty,
       }
       const history = [start]
       const node = makeNode(config, index > 0 ? start : null, () => latest(history))

@@ -69,26 +69,26 @@ describe.skipIf(files.length === 0)('reference scenarios (skipped where ../share
   })
 
   test.each(names.filter((name) => !(name in OPEN)))('%s: states and messages under way are equal at every step', (name) => {
-    const { verdict, first } = replay(name, { batchAppends: false, compareInFlight: true })
+    const { verdict, first } = replay(name, { thrifty: false, compareInFlight: true })
     count('equal at every step')
     expect(first?.got, first?.step).toEqual(first?.want)
     expect(verdict).toBe('every step')
   })
 
   test.each(names.filter((name) => !(name in OPEN)))('%s: states are equal with appends batched as the product sends them', (name) => {
-    const { verdict } = replay(name, { batchAppends: true, compareInFlight: false })
+    const { verdict } = replay(name, { thrifty: true, compareInFlight: false })
     expect(verdict).toBe(EQUAL_AT_THE_END_WHEN_BATCHED.includes(name) ? 'end' : 'every step')
     count(`equal at ${verdict === 'end' ? 'the end only' : 'every step'} when batched`)
   })
 
   test.each(Object.keys(OPEN))('%s is still open', (name) => {
-    const { verdict } = replay(name, { batchAppends: false, compareInFlight: false })
+    const { verdict } = replay(name, { thrifty: false, compareInFlight: false })
     count('open')
     expect(verdict, `${name} is equal now: move it to the list`).toBe('different')
   })
 })
 
-function replay(name: string, options: { readonly batchAppends: boolean; readonly compareInFlight: boolean }): Replay {
+function replay(name: string, options: { readonly thrifty: boolean; readonly compareInFlight: boolean }): Replay {
   const steps: ScenarioStep[] = JSON.parse(readFileSync(new URL(`${name}.txt.json`, FOLDER), 'utf8'))
   const harness = new ScenarioHarness(options)
   let first: Replay['first']

@@ -182,7 +182,7 @@ function drawConfig(random: Random): Partial<RaftConfig> {
     maxUncommittedBytes: chance(0.7) ? 1_000_000 : 12,
     checkQuorum: chance(0.7),
     preVote: chance(0.7),
-    batchAppends: chance(0.7),
+    thrifty: chance(0.7),
     stepDownOnRemoval: chance(0.9),
   }
 }
