@@ -1,17 +1,27 @@
 // Which member of which mesh this host is: none, founder, joiner, or one that its data directory remembers. One change at a time.
 import { type AgentPorts } from './agent-ports.ts'
 import { type JoinRequest as JoinWish } from './api/context.ts'
+import { within } from './base/deadline.ts'
 import { OperationError, refusal } from './base/errors.ts'
 import { newId, type MeshId } from './base/ids.ts'
 import { foundMesh, newMemberId, type Member, type MemberIdentity } from './cluster/member.ts'
 import { type Removal, removalText } from './cluster/removal.ts'
 import { parseJoinReply, type Joiner } from './cluster/wire.ts'
 import { type HostRole } from './inventory/model.ts'
-import { parseToken } from './mesh/token.ts'
+import { type JoinToken, parseToken } from './mesh/token.ts'
 import { memberPorts, type Session, startSession } from './session.ts'
 
 /** A join is asked for within this time; the rest of its 5 s is for catching up. */
 const JOIN_MS = 10_000
+
+/**
+ * A host that the mesh left behind may be let in again once its own generation had no leader for so long: twice what voters that start at the
+ * same time need to find each other. With a leader it has a quorum, whose word a person alone may take back.
+ */
+export const LEADERLESS_MS = 10_000
+
+/** A quorum that stands answers in milliseconds. */
+const ASK_OWN_MS = 2_000
 
 export class Lifecycle {
   readonly #ports: AgentPorts
@@ -54,35 +64,45 @@ export class Lifecycle {
     })
   }
 
+  /** Becomes what `make` prepares the stores of and returns, as its sole voter. */
+  found(make: () => Promise<MemberIdentity>): Promise<void> {
+    return this.#once(async () => {
+      await this.#ports.store.removeOthers(null)
+      const identity = await make()
+      await this.#save(identity)
+      await this.#start(identity)
+    })
+  }
+
   /** Becomes a learner of the mesh that the token names; done when this host has applied its own admission. May be asked for again. */
   async join(wish: JoinWish, signal: AbortSignal): Promise<void> {
     const { mesh, store } = this.#ports
     const token = parseToken(wish.token)
     const session = this.#session
     // A join that was cut short after its admission goes on by itself, a finished one is what was asked for.
-    if (session !== undefined && session.member.identity.mesh.id === token.meshId) {
+    if (session !== undefined && session.member.identity.mesh.id === token.meshId && !(await this.#isLeftBehind(session, token, signal))) {
       wish.progress(`a member of mesh ${session.member.identity.mesh.name} already, catching up`)
       return caughtUp(session.member, mesh.self, signal)
     }
-    return this.#once(async () => {
-      const role = wish.role ?? token.role
-      if (role !== token.role) {
-        throw refusal('the host was not let in', [
-          {
-            code: 'token-role',
-            message: `the token is for a ${token.role}, asked for was a ${role}`,
-            fix: `hostmesh token create --role ${role}`,
-          },
-        ])
-      }
-      const offer = joiner(this.#ports, role)
-      await store.removeOthers(null)
+    const role = wish.role ?? token.role
+    if (role !== token.role) throw wrongRole(token.role, role)
+    const offer = joiner(this.#ports, role)
+    const ask = async (): Promise<MemberIdentity> => {
       wish.progress('asking an inviter')
-      const reply = parseJoinReply(
-        await mesh.join(token, { addresses: mesh.ownAddresses(), facts: offer }, { deadlineMs: JOIN_MS, signal }),
-      )
+      const asked = { addresses: mesh.ownAddresses(), facts: offer }
+      const reply = parseJoinReply(await mesh.join(token, asked, { deadlineMs: JOIN_MS, signal }))
       wish.progress(`admitted to mesh ${reply.mesh.name}, catching up`)
-      const identity: MemberIdentity = { mesh: reply.mesh, member: offer.member, introduced: reply.hosts }
+      return { mesh: reply.mesh, member: offer.member, introduced: reply.hosts }
+    }
+    if (session !== undefined && session.member.identity.mesh.id === token.meshId) {
+      const identity = await ask()
+      const { member } = await this.become(async () => identity)
+      await caughtUp(member, mesh.self, signal)
+      return store.removeOthers(identity.member)
+    }
+    return this.#once(async () => {
+      await store.removeOthers(null)
+      const identity = await ask()
       // Saved first: from here on this host is a member, and an agent that dies now goes on as one.
       await this.#save(identity)
       await caughtUp((await this.#start(identity)).member, mesh.self, signal)
@@ -174,6 +194,23 @@ export class Lifecycle {
     }
   }
 
+  /**
+   * The mesh went on without this host, maybe where its own hosts do not see it, as a mesh that was restored elsewhere: its own generation does
+   * not know the token. Then a person says by that token that it goes over, with its data.
+   */
+  async #isLeftBehind({ member }: Session, { tokenId }: JoinToken, signal: AbortSignal): Promise<boolean> {
+    if (member.machine.inventory().mesh === null) return false
+    if (member.cluster.status().superseded !== null) return true
+    try {
+      const what = 'asking the own generation for the token'
+      const limit = { clock: this.#ports.clock, ms: ASK_OWN_MS, what, signal }
+      return !(await within(limit, (limited) => member.cluster.read(limited))).tokens.has(tokenId)
+    } catch {
+      signal.throwIfAborted()
+      return (member.cluster.status().staleMs ?? 0) >= LEADERLESS_MS
+    }
+  }
+
   #begin(): void {
     if (this.#changing) throw new OperationError('conflict', "another change of this host's membership is under way")
     this.#changing = true
@@ -190,6 +227,11 @@ export class Lifecycle {
       this.#changing = false
     }
   }
+}
+
+function wrongRole(role: HostRole, asked: HostRole): OperationError {
+  const message = `the token is for a ${role}, asked for was a ${asked}`
+  return refusal('the host was not let in', [{ code: 'token-role', message, fix: `hostmesh token create --role ${asked}` }])
 }
 
 export function joiner({ hostName, facts, bootId, random }: AgentPorts, role: HostRole): Joiner {

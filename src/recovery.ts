@@ -1,23 +1,18 @@
 // What an agent does when the mesh went on without it, or can go on through it alone: plans, recoveries, and coming in again by itself.
 import { type AgentPorts } from './agent-ports.ts'
-import { type Recovered, type Recovery, type RecoveryView } from './api/context.ts'
+import { type Recovered, type Recovery, type RecoveryView, type Restored } from './api/context.ts'
 import { deadline, within } from './base/deadline.ts'
 import { errorText, OperationError, refusal } from './base/errors.ts'
 import { type HostId } from './base/ids.ts'
 import { type Loop, startLoop } from './base/loop.ts'
 import { planRecovery } from './cluster/recovery-plan.ts'
-import { planDigest, recoverAlone } from './cluster/renewal.ts'
+import { beginGeneration, loadBackup, planDigest, recoverAlone } from './cluster/renewal.ts'
 import { askAll } from './cluster/standing.ts'
 import { parseJoinReply } from './cluster/wire.ts'
 import { hostName } from './inventory/view.ts'
-import { caughtUp, joiner, type Lifecycle } from './lifecycle.ts'
+import { caughtUp, joiner, LEADERLESS_MS, type Lifecycle } from './lifecycle.ts'
 import { memberPorts, type Session } from './session.ts'
 
-/**
- * A host that the mesh left behind asks to be let in again once its own generation had no leader for so long: twice what voters that start at
- * the same time need to find each other. With a leader it has a quorum, whose word a person alone may take back.
- */
-const LEADERLESS_MS = 10_000
 const LOOK_MS = 1_000
 /** The commit of the leader there, through whoever is asked. */
 const ASK_MS = 10_000
@@ -36,6 +31,7 @@ export function startRecovery(ports: AgentPorts, lifecycle: Lifecycle): Recovery
     plan: (signal) => recoveryView(ports, memberSession(lifecycle), signal),
     confirm: (digest, signal) => recover(ports, lifecycle, digest, signal),
     rejoin: (host, signal) => rejoin(ports, lifecycle, host, signal),
+    restore: (path, { dryRun }, signal) => restore(ports, lifecycle, { path, dryRun }, signal),
     stop: () => loop.stop(),
   }
 }
@@ -86,6 +82,34 @@ async function leads({ replica, cluster }: Session['member'], signal: AbortSigna
     })
   }
   await cluster.read(signal)
+}
+
+/** The file is read as a whole before anything is made of it. */
+async function restore(
+  ports: AgentPorts,
+  lifecycle: Lifecycle,
+  { path, dryRun }: { readonly path: string; readonly dryRun: boolean },
+  signal: AbortSignal,
+): Promise<Restored> {
+  const { mesh, clock } = ports
+  const { machine, salvaged, backup } = await loadBackup(path)
+  const { head, rows, sum } = backup
+  const { hosts, vms, tokens } = machine.inventory()
+  const restored = {
+    head,
+    rows,
+    generation: { from: head.mesh.generation, to: head.mesh.generation + 1 },
+    hosts: [...hosts.values()],
+    vms: [...vms.values()].map(({ name }) => name).sort(),
+    tokens: tokens.size,
+  }
+  if (dryRun) return restored
+  const host = { id: mesh.self, addresses: mesh.ownAddresses(), ...joiner(ports, 'host') }
+  const renewal = { cause: 'restored', host, generation: restored.generation.to, plan: sum } as const
+  await lifecycle.found(() => beginGeneration(memberPorts(ports), { machine, salvaged, renewal }))
+  const { member } = memberSession(lifecycle)
+  await within({ clock, ms: SETTLE_MS, what: 'leading the restored mesh', signal }, (limited) => leads(member, limited))
+  return restored
 }
 
 /** A person says so, whatever this host's own generation has: what only that has is given up. */

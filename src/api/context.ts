@@ -3,9 +3,10 @@ import { type Clock } from '../base/clock.ts'
 import { type HostId, type MeshId, type TokenId, type VmId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Random } from '../base/random.ts'
+import { type BackupHead } from '../inventory/backup-lines.ts'
 import { type Cluster } from '../inventory/cluster.ts'
 import { type Load } from '../inventory/load.ts'
-import { type HostRole } from '../inventory/model.ts'
+import { type Host, type HostRole } from '../inventory/model.ts'
 import { type RecoveryPlan } from '../inventory/recovery.ts'
 
 export interface ApiContext {
@@ -58,6 +59,21 @@ export interface Recovery {
   confirm(digest: string, signal: AbortSignal): Promise<Recovered>
   /** This host goes over to the generation that `host` lives in, whatever its own has. Rejects with `refused` when that is none to go over to. */
   rejoin(host: HostId, signal: AbortSignal): Promise<Recovered>
+  /**
+   * Makes the mesh of a backup with this host, which must belong to none, as its sole voter. Rejects with `not-found`, or `refused` and why the
+   * file cannot be used, `conflict` on a host of a mesh.
+   */
+  restore(path: string, options: { readonly dryRun: boolean }, signal: AbortSignal): Promise<Restored>
+}
+
+export interface Restored {
+  readonly head: BackupHead
+  readonly rows: number
+  readonly generation: { readonly from: number; readonly to: number }
+  readonly hosts: readonly Pick<Host, 'name' | 'addresses'>[]
+  /** By name. */
+  readonly vms: readonly string[]
+  readonly tokens: number
 }
 
 export interface RecoveryView {

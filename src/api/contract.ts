@@ -58,6 +58,15 @@ export const CONTRACT = {
     answer: answer.RecoveredAnswer,
   },
   rejoin: { ...LOCAL, method: 'POST', path: '/mesh/rejoin', permission: 'write', body: request.RejoinBody, answer: answer.RecoveredAnswer },
+  backup: { ...LOCAL, kind: 'stream', method: 'GET', path: '/mesh/backup', query: request.BackupQuery, answer: answer.BackupMessage },
+  restore: {
+    ...LOCAL,
+    method: 'POST',
+    path: '/mesh/restore',
+    permission: 'write',
+    body: request.RestoreBody,
+    answer: answer.RestoreAnswer,
+  },
   changes: { ...LOCAL, kind: 'stream', method: 'GET', path: '/changes', query: request.ChangesQuery, answer: answer.ChangeMessage },
 
   status: { ...READ, path: '/status', answer: answer.StatusAnswer },

@@ -11,7 +11,6 @@ import { type ApiContext } from './context.ts'
 import { type Query } from './contract.ts'
 import { assertMember } from './freshness.ts'
 import { type LocalHandlers, type ReadHandlers, type Request, type StreamHandlers } from './handler.ts'
-import { leaderRoutes } from './routes-leader.ts'
 import { byName, isoTime } from './shapes.ts'
 import { livenessOf, sightOf } from './sight.ts'
 import { statusAnswer } from './status.ts'
@@ -45,14 +44,13 @@ export const localRoutes: Pick<LocalHandlers, 'version' | 'init' | 'names'> = {
   },
 }
 
-export const streamRoutes: StreamHandlers = {
+export const streamRoutes: Pick<StreamHandlers, 'changes' | 'join'> = {
   changes: ({ context, query, signal }) => {
     assertMember(context)
     const liveness = () => livenessOf(context)
     return changeFeed({ cluster: context.cluster, clock: context.clock, liveness }, query.since, signal)
   },
   join: joinMessages,
-  ...leaderRoutes,
 }
 
 /** A client that goes away ends the join, which may be asked for again. */

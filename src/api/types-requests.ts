@@ -113,3 +113,10 @@ export const RecoverBody = v.strictObject({
   digest: v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/, 'must be the eight characters that the plan ends with')),
 })
 export const RejoinBody = v.strictObject({ host: Name })
+
+export const BackupQuery = v.strictObject({ stale: v.optional(Flag) })
+/** Absolute: the agent reads it. */
+export const RestoreBody = v.strictObject({
+  path: v.pipe(Text, v.regex(/^\//, 'must be an absolute path')),
+  dryRun: v.optional(v.boolean()),
+})

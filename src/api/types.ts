@@ -240,6 +240,39 @@ export type RecoveryPlanAnswer = v.InferOutput<typeof RecoveryPlanAnswer>
 export const RecoveredAnswer = v.object({ mesh: v.string(), generation: Count, already: v.boolean() })
 export type RecoveredAnswer = v.InferOutput<typeof RecoveredAnswer>
 
+/** Messages of a backup: lines of the file in their order, then one of the others. */
+export const BackupMessage = v.variant('kind', [
+  v.object({ kind: v.literal('lines'), lines: v.array(v.string()) }),
+  v.object({ kind: v.literal('done'), index: Count }),
+  v.object({
+    kind: v.literal('failed'),
+    error: v.object({
+      code: v.string(),
+      message: v.string(),
+      data: v.record(v.string(), v.unknown()),
+      reasons: v.array(ReasonAnswer),
+    }),
+  }),
+])
+export type BackupMessage = v.InferOutput<typeof BackupMessage>
+
+/** What a backup holds, and what became of it; with `dryRun` nothing. */
+export const RestoreAnswer = v.object({
+  mesh: Named,
+  generation: v.object({ from: Count, to: Count }),
+  madeAt: Time,
+  madeBy: v.string(),
+  /** It was made without a quorum. */
+  stale: v.boolean(),
+  index: Count,
+  rows: Count,
+  hosts: v.array(v.object({ name: v.string(), addresses: v.array(v.string()) })),
+  vms: v.array(v.string()),
+  tokens: Count,
+  dryRun: v.boolean(),
+})
+export type RestoreAnswer = v.InferOutput<typeof RestoreAnswer>
+
 export const VersionAnswer = v.object({ version: v.string(), self: Named, initialised: v.boolean() })
 export type VersionAnswer = v.InferOutput<typeof VersionAnswer>
 

@@ -1,13 +1,17 @@
 // A mesh goes on in a new generation with one voter: from the stores of a survivor, or from a backup. Nothing counts before the identity is saved.
 import { createHash } from 'node:crypto'
-import { hasCode, refusal } from '../base/errors.ts'
+import { errorText, hasCode, refusal } from '../base/errors.ts'
 import { type GenerationId, newId } from '../base/ids.ts'
+import { NO_MEMBERS } from '../consensus/config-change.ts'
 import { beginAlone, salvage, type Salvaged } from '../consensus/continue-alone.ts'
+import { type StateLoader } from '../consensus/types.ts'
+import { damagedBackup } from '../inventory/backup-lines.ts'
 import { canonicalJson } from '../inventory/canonical-json.ts'
 import { type Command, COMMAND_VERSION, type CommandRecord, type JoiningHost } from '../inventory/command.ts'
 import { type CommandResult } from '../inventory/model.ts'
 import { encodeRecord } from '../inventory/record.ts'
 import { type RecoveryPlan } from '../inventory/recovery.ts'
+import { readBackup, type ReadBackup } from './backup-file.ts'
 import { inventoryMachine, type InventoryMachine } from './inventory-machine.ts'
 import { type MemberIdentity, type MemberPorts, type Stores } from './member.ts'
 
@@ -32,6 +36,32 @@ export async function recoverAlone(ports: Ports, before: MemberIdentity, renewal
     salvage(logStore, stateStore, machine, ports.clock),
   )
   return beginGeneration(ports, { machine, salvaged, renewal })
+}
+
+export interface LoadedBackup extends Pick<Start, 'machine' | 'salvaged'> {
+  readonly backup: ReadBackup
+}
+
+/** Throws as `readBackup`, and `refused` as damaged for rows that are none of an inventory. */
+export async function loadBackup(path: string): Promise<LoadedBackup> {
+  const machine = inventoryMachine()
+  const loader = machine.restore()
+  const values = new Map<string, Uint8Array>()
+  const backup = await readBackup(path, (key, value) => {
+    values.set(key, value)
+    addRow(loader, key, value)
+  })
+  const { index, term } = backup.head
+  loader.finish({ index, term, conf: NO_MEMBERS })
+  return { machine, salvaged: { index, term, values }, backup }
+}
+
+function addRow(loader: StateLoader, key: string, value: Uint8Array): void {
+  try {
+    loader.add([{ key, value }])
+  } catch (error) {
+    throw damagedBackup(`row ${key} is none of this version: ${errorText(error)}`)
+  }
 }
 
 export interface Start {

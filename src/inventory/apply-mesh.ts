@@ -11,7 +11,7 @@ import { addressReasons, nameReasons } from './validate.ts'
 
 type MeshCommand = Extract<
   Command,
-  { kind: 'mesh-init' | 'host-join' | 'host-rejoin' | 'mesh-renew' | 'host-remove' | 'voters-change' | 'leader-transfer' }
+  { kind: 'mesh-init' | 'host-join' | 'host-rejoin' | 'host-remove' | 'voters-change' | 'leader-transfer' }
 >
 
 /** Only a `done` lets the configuration change happen: members of Raft and hosts of the mesh change together or not at all. */
@@ -23,8 +23,6 @@ export function applyMesh(draft: Draft, command: MeshCommand): CommandResult {
       return join(draft, command)
     case 'host-rejoin':
       return rejoin(draft, command)
-    case 'mesh-renew':
-      return renew(draft, command)
     case 'host-remove':
       return leave(draft, command)
     case 'voters-change':
@@ -103,39 +101,17 @@ function rejoin(draft: Draft, { host }: Extract<Command, { kind: 'host-rejoin' }
   return done({ id: host.id })
 }
 
-/**
- * A mesh goes on with one voter. Its hosts stay its hosts, each still as the member that it was: they come back as other ones. No ownership
- * ends here: a VM whose host is away stays that host's. Tokens of a backup are revoked, as some may have been since it was made.
- */
-function renew(draft: Draft, command: Extract<Command, { kind: 'mesh-renew' }>): CommandResult {
-  const { mesh } = draft.state
-  const { generation, generationId, host, cause, plan } = command
-  if (mesh === null) return refused('there is no mesh to renew', [{ code: 'mesh-missing', message: 'no mesh was begun yet' }])
-  if (generation <= mesh.generation) {
-    const message = `generation ${generation} does not follow ${mesh.generation}`
-    return refused(`mesh ${mesh.name} was not renewed`, [{ code: 'generation', message }])
-  }
-  const before = draft.state.hosts.get(host.id)
-  const reasons = joinerReasons(draft, before === undefined ? host : { ...host, name: before.name, role: before.role })
-  if (reasons.length > 0) return refused(`host ${host.name} cannot go on with mesh ${mesh.name}`, reasons)
-  draft.setMesh({ ...mesh, generation, generationId })
-  if (before === undefined) forget(draft, host.id)
-  draft.put('hosts', before === undefined ? admitted(draft, host, 'up', 0) : asAnotherMember(before, host))
-  if (cause === 'restored') for (const token of draft.state.tokens.values()) draft.put('tokens', { ...token, revoked: true })
-  draft.event(`mesh.${cause}`, `mesh ${mesh.name}`, { generation, before: mesh.generation, host: host.id, member: host.member, plan })
-  return done({ id: mesh.id })
-}
-
 /** What people called a host, it keeps; what it is, too: a host that owns VMs must not come back as a witness. */
-function asAnotherMember(before: Host, { member, addresses, facts, bootId }: JoiningHost): Host {
+export function asAnotherMember(before: Host, { member, addresses, facts, bootId }: JoiningHost): Host {
   return { ...before, member, addresses, facts, bootId }
 }
 
-function admitted(draft: Draft, host: JoiningHost, status: HostStatus, incarnation: number): Host {
+export function admitted(draft: Draft, host: JoiningHost, status: HostStatus, incarnation: number): Host {
   return { ...host, status, labels: {}, incarnation, joinedAt: draft.at }
 }
 
-function joinerReasons(draft: Draft, host: JoiningHost): readonly Reason[] {
+/** What stands against a host as a member of this mesh. */
+export function joinerReasons(draft: Draft, host: JoiningHost): readonly Reason[] {
   const others = [...draft.state.hosts.values()].filter(({ id }) => id !== host.id)
   const reasons: Reason[] = [...nameReasons('host', host.name), ...addressReasons(host.addresses)]
   if (others.some(({ name }) => name === host.name)) reasons.push(taken('host', host.name))
@@ -167,7 +143,7 @@ function remember(draft: Draft, removed: RemovedHost): void {
 }
 
 /** It belongs to the mesh again. */
-function forget(draft: Draft, host: HostId): void {
+export function forget(draft: Draft, host: HostId): void {
   const { mesh } = draft.state
   if (mesh?.removed?.some(({ id }) => id === host) !== true) return
   draft.setMesh({ ...mesh, removed: mesh.removed.filter(({ id }) => id !== host) })

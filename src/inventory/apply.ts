@@ -7,6 +7,7 @@ import { applyHost } from './apply-host.ts'
 import { applyJob } from './apply-job.ts'
 import { applyMesh } from './apply-mesh.ts'
 import { applyPower } from './apply-power.ts'
+import { applyRenewal } from './apply-renewal.ts'
 import { applyRun } from './apply-run.ts'
 import { applyToken } from './apply-token.ts'
 import { applyVm } from './apply-vm.ts'
@@ -56,11 +57,12 @@ function dispatch(draft: Draft): CommandResult {
     case 'mesh-init':
     case 'host-join':
     case 'host-rejoin':
-    case 'mesh-renew':
     case 'host-remove':
     case 'voters-change':
     case 'leader-transfer':
       return applyMesh(draft, command)
+    case 'mesh-renew':
+      return applyRenewal(draft, command)
     case 'agent-started':
     case 'host-addresses':
     case 'host-alarm':

@@ -45,7 +45,12 @@ export function decodeRow(key: string, value: Uint8Array): TableChange {
 
 /** All rows of a state, as `encodeRow` gives them one by one. */
 export function toRows(inventory: Inventory): ReadonlyMap<string, Uint8Array> {
-  return new Map(allRows(inventory).map(([key, row]) => [key, encodeJson({ v: FORMAT_VERSION, row })]))
+  return new Map(eachRow(inventory))
+}
+
+/** The same one after the other, in the order of their keys: `inventory` never changes, so a walk may take its time. */
+export function* eachRow(inventory: Inventory): Generator<readonly [key: string, value: Uint8Array], void, undefined> {
+  for (const [key, row] of allRows(inventory)) yield [key, encodeJson({ v: FORMAT_VERSION, row })]
 }
 
 /** The state whose rows these are, in any order; `index` is the last entry that they contain. */

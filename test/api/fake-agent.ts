@@ -95,6 +95,7 @@ function contextOf(mesh: FakeMesh, consoles: FakeConsoles, { files = [] }: FakeA
     recovery: {
       plan: () => Promise.reject(new OperationError('refused', 'this agent plans no recovery')),
       confirm: () => Promise.reject(new OperationError('refused', 'this agent is not recovered')),
+      restore: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
       rejoin: () => Promise.reject(new OperationError('refused', 'this agent stays where it is')),
     },
     createToken() {

@@ -1,5 +1,6 @@
 // Two of three hosts are lost for good: the third goes on, its guest notices nothing; the two come back, are refused, and come in again.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compareText } from '../../src/inventory/view.ts'
 import { DISK_BOOT_LINE } from '../fixture/guest/boot-sector.ts'
 import { createDiskGuest } from '../lab/guests.ts'
 import { type Lab, labUnavailable } from '../lab/lab.ts'
@@ -67,7 +68,7 @@ describe.skipIf(unavailable !== undefined)(`a majority lost for good${unavailabl
     await h3.ok('vm', 'create', 'late', '--vcpus', '1', '--memory', '64')
     expect(await guestPids(h3)).toEqual(pids)
     const owners = await Promise.all(NAMES.map(async (name) => (await vmOf(h3, name)).owner?.host))
-    expect(owners.toSorted()).toEqual(['h1', 'h2', 'h3'])
+    expect(new Set(owners)).toEqual(new Set(['h1', 'h2', 'h3']))
   })
 
   it('the old majority comes back, is refused, changes and starts nothing, and says why', async () => {
@@ -97,7 +98,7 @@ describe.skipIf(unavailable !== undefined)(`a majority lost for good${unavailabl
     const starts = lab.hosts.flatMap(startsNoted)
     expect(new Set(starts).size, starts.join(', ')).toBe(starts.length)
     expect(await guestPids(h3)).toEqual(pids)
-    const epochs = await Promise.all(NAMES.map(async (name) => (await vmOf(h1, name)).owner?.epoch))
-    expect(epochs.toSorted()).toEqual(['1.1', '2.2', '2.2'])
+    const epochs = await Promise.all(NAMES.map(async (name) => (await vmOf(h1, name)).owner?.epoch ?? 'none'))
+    expect(epochs.toSorted(compareText)).toEqual(['1.1', '2.2', '2.2'])
   })
 })

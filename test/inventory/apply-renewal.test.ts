@@ -2,7 +2,19 @@
 import { describe, expect, it } from 'vitest'
 import { type Command } from '../../src/inventory/command.ts'
 import { nextEpoch } from '../../src/inventory/view.ts'
-import { aJoiner, aMesh, aMeshWithRunningVm, generationId, hostId, memberId, START_AT, TestLog, tokenId } from '../fixture/inventory.ts'
+import {
+  aJoiner,
+  aMesh,
+  aMeshWithRunningVm,
+  generationId,
+  hostId,
+  jobId,
+  memberId,
+  someVm,
+  START_AT,
+  TestLog,
+  tokenId,
+} from '../fixture/inventory.ts'
 
 function renewal(changes: Partial<Extract<Command, { kind: 'mesh-renew' }>> = {}): Extract<Command, { kind: 'mesh-renew' }> {
   const host = aJoiner('h2', { member: memberId(22) })
@@ -54,6 +66,19 @@ describe('mesh-renew', () => {
     log.do(renewal({ cause: 'restored', generation: 3, host: aJoiner('h1', { member: memberId(33) }) }))
     expect(log.now.tokens.get(tokenId('t'))?.revoked).toBe(true)
     expect(log.lastEvents()).toEqual(['mesh.restored'])
+  })
+
+  it('holds what this host would start by the word of a backup, and leaves to other hosts what is theirs', () => {
+    const log = aMeshWithRunningVm()
+    log.do(someVm('waiting', { startJob: jobId('j') }))
+    log.do(someVm('other', { startJob: jobId('k') }))
+    log.assign('other', 'h3')
+    const { owner } = log.vm('other')
+    log.do(renewal({ cause: 'restored', host: aJoiner('h1', { member: memberId(11) }) }))
+    for (const name of ['web', 'waiting']) expect(log.vm(name)).toMatchObject({ owner: null, desired: { power: 'off' } })
+    expect(log.now.jobs.get(jobId('j'))).toMatchObject({ phase: 'failed', error: { reasons: [{ code: 'restored' }] } })
+    expect(log.vm('other')).toMatchObject({ owner, desired: { power: 'on' } })
+    expect(log.lastEvents()).toContain('vm.held')
   })
 
   it('takes in a host that the backup does not know, unless its name is taken', () => {

@@ -155,7 +155,7 @@ export async function formMesh({ hosts, datastore }: Pick<MeshLab, 'hosts' | 'da
   await votersAre(first, voters)
 }
 
-export async function newToken(host: MeshHost, ...args: readonly string[]): Promise<string> {
+export async function newToken<M extends Machine>(host: MeshHost<M>, ...args: readonly string[]): Promise<string> {
   return (await host.json<{ secret: string }>('token', 'create', ...args)).secret
 }
 

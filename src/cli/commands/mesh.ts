@@ -6,6 +6,7 @@ import type { CliContext } from '../context.ts'
 import { commonAliases, type CommonFlags, commonFlags } from '../flags.ts'
 import { ask, paintFor, printJson, show } from '../show.ts'
 import { list, table } from '../table.ts'
+import { backup, restore } from './mesh-backup.ts'
 import { leader } from './mesh-leader.ts'
 import { recover } from './mesh-recover.ts'
 
@@ -42,7 +43,7 @@ const members = buildCommand<CommonFlags, [], CliContext>({
 })
 
 export const mesh = buildRouteMap({
-  routes: { status: meshStatus, members, leader, recover },
+  routes: { status: meshStatus, members, leader, recover, backup, restore },
   docs: { brief: 'Members, leader, and the log that they agree on' },
 })
 
