@@ -16,7 +16,7 @@ import {
   writeEntryKind,
   writeSnapshotMeta,
 } from './records.ts'
-import { type Entry, type Message } from './types.ts'
+import { type Entry, type Message, type Told } from './types.ts'
 
 /** A message and the generation of the mesh that its sender lives in: a mesh restored from a backup has a new one and hears no old member. */
 export interface Frame {
@@ -118,10 +118,12 @@ function bodySize(message: Message): number {
   switch (message.kind) {
     case 'pre-vote':
     case 'vote':
-      return 24
+      return 40
     case 'append':
       return 28 + message.entries.reduce((sum, entry) => sum + entrySize(entry), 0)
     case 'append-response':
+    case 'pre-vote-response':
+    case 'vote-response':
       return 24
     case 'heartbeat':
       return 28 + HOLDING_BYTES * message.holdings.length
@@ -130,8 +132,6 @@ function bodySize(message: Message): number {
     case 'heartbeat-response':
     case 'read-index':
     case 'transfer-leader':
-    case 'pre-vote-response':
-    case 'vote-response':
       return 8
     case 'snapshot':
       return snapshotMetaSize(message.snapshot)
@@ -150,11 +150,11 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case 'vote':
       writer.u64(message.index)
       writer.u64(message.logTerm)
-      writer.u64(message.held)
+      writeTold(writer, message)
       return
     case 'pre-vote-response':
     case 'vote-response':
-      writer.u64(message.held)
+      writeTold(writer, message)
       return
     case 'append':
       writer.u64(message.index)
@@ -209,16 +209,26 @@ function writeBody(writer: ByteWriter, message: Message): void {
   }
 }
 
+function writeTold(writer: ByteWriter, { held, commit, commitTerm }: Told): void {
+  writer.u64(held)
+  writer.u64(commit)
+  writer.u64(commitTerm)
+}
+
+function readTold(reader: ByteReader): Told {
+  return { held: reader.u64('held'), commit: reader.u64('commit'), commitTerm: reader.u64('commit term') }
+}
+
 type Body<M> = M extends Message ? Omit<M, 'from' | 'to' | 'term'> : never
 
 function readBody(reader: ByteReader, kind: Message['kind'], flag: boolean): Body<Message> {
   switch (kind) {
     case 'pre-vote':
     case 'vote':
-      return { kind, index: reader.u64('index'), logTerm: reader.u64('log term'), force: flag, held: reader.u64('held') }
+      return { kind, index: reader.u64('index'), logTerm: reader.u64('log term'), force: flag, ...readTold(reader) }
     case 'pre-vote-response':
     case 'vote-response':
-      return { kind, reject: flag, held: reader.u64('held') }
+      return { kind, reject: flag, ...readTold(reader) }
     case 'append':
       return readAppend(reader)
     case 'append-response':

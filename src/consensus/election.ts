@@ -2,7 +2,7 @@
 import { type Core, send } from './core.ts'
 import { bcastAppend } from './replication.ts'
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.ts'
-import { type Message, NOBODY } from './types.ts'
+import { type Message, NOBODY, type NodeId, type Told } from './types.ts'
 
 /** `transfer`: the leader itself asked for it, so nobody holds back for its sake. */
 export type CampaignKind = 'pre-election' | 'election' | 'transfer'
@@ -30,7 +30,7 @@ export function inLease(core: Core): boolean {
 
 /** A request that passed the checks of its term. */
 export function handleVoteRequest(core: Core, message: VoteRequest): void {
-  const held = core.holdings.of(message.from)
+  const told = toldTo(core, message.from)
   const canVote =
     core.vote === message.from ||
     (core.vote === NOBODY && core.leader === NOBODY) ||
@@ -39,16 +39,31 @@ export function handleVoteRequest(core: Core, message: VoteRequest): void {
   const kind = message.kind === 'vote' ? 'vote-response' : 'pre-vote-response'
   // A learner votes too: it may have been promoted without knowing it yet, and be needed (etcd issue 7625).
   // Whose log ends before what it holds has lost entries: it must not lead, however short the own log is. The answer tells it.
-  if (!canVote || message.index < held || !core.log.isUpToDate(message.index, message.logTerm)) {
-    send(core, message.from, { kind, reject: true, held })
+  if (!canVote || message.index < told.held || !core.log.isUpToDate(message.index, message.logTerm)) {
+    send(core, message.from, { kind, reject: true, ...told })
     return
   }
   // The answer carries the term asked about: with the own, lower one a pre-candidate would ignore it.
-  send(core, message.from, { kind, reject: false, held }, message.term)
+  send(core, message.from, { kind, reject: false, ...told }, message.term)
   if (message.kind === 'vote') {
     core.electionElapsed = 0
     core.vote = message.from
   }
+}
+
+/** What a voter or candidate tells the other beside its vote. */
+export function toldTo(core: Core, other: NodeId): Told {
+  const { committed } = core.log
+  return { held: core.holdings.of(other), commit: committed, commitTerm: core.log.term(committed) ?? 0 }
+}
+
+/**
+ * What is committed is so for ever, whoever says it. It matters where the leader that committed the end of a joint configuration fell, or left
+ * with it, before it said so: those who hold that entry without knowing count by a majority whose longer logs keep refusing them, and those
+ * who know may not lead (as in raft-rs).
+ */
+export function learnCommit(core: Core, { commit, commitTerm }: Told): void {
+  if (core.role !== 'leader' && core.log.matchTerm(commit, commitTerm)) core.log.commitTo(commit)
 }
 
 /** For a candidate or pre-candidate; answers to the other kind of campaign, or to an earlier one, are ignored. */
@@ -63,7 +78,8 @@ export function handleVoteResponse(core: Core, message: VoteResponse): void {
   if (result === 'lost') becomeFollower(core, core.term, NOBODY)
   if (result !== 'won') return
   if (core.role === 'pre-candidate') {
-    campaign(core, 'election')
+    // Not at once: an answer may have told it of a change that it has to apply first.
+    hup(core, 'election')
   } else {
     becomeLeader(core)
     bcastAppend(core)
@@ -80,10 +96,10 @@ function campaign(core: Core, kind: CampaignKind): void {
   for (const id of voters) {
     // The own vote counts when it is on disk, like everyone's.
     if (id === core.id)
-      send(core, id, { kind: kind === 'pre-election' ? 'pre-vote-response' : 'vote-response', reject: false, held: 0 }, term)
+      send(core, id, { kind: kind === 'pre-election' ? 'pre-vote-response' : 'vote-response', reject: false, ...toldTo(core, id) }, term)
     else {
       const { lastIndex: index, lastTerm: logTerm } = core.log
-      send(core, id, { kind: request, index, logTerm, force: kind === 'transfer', held: core.holdings.of(id) }, term)
+      send(core, id, { kind: request, index, logTerm, force: kind === 'transfer', ...toldTo(core, id) }, term)
     }
   }
 }

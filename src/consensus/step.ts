@@ -1,7 +1,7 @@
 // One message in: first what its term says, then what its kind means to the present role.
 import { unreachable } from '../base/assert.ts'
 import { type Core, send } from './core.ts'
-import { handleVoteRequest, handleVoteResponse, hup, inLease } from './election.ts'
+import { handleVoteRequest, handleVoteResponse, hup, inLease, learnCommit, toldTo } from './election.ts'
 import { handleAppend, handleHeartbeat, handleSnapshot, heardFromLeader } from './follower.ts'
 import { handleAppendResponse, handleHeartbeatResponse } from './leader.ts'
 import { handlePropose } from './propose.ts'
@@ -14,7 +14,10 @@ export function step(core: Core, message: Message): void {
   // A host that was wiped comes back as another member: what was meant for the former one must not reach it.
   if (message.to !== core.id) return
   // Before its term is looked at: whoever lost entries must not even take part in the election that would tell it.
-  if (isOfElection(message)) core.log.assertHolds(message.held)
+  if (isOfElection(message)) {
+    core.log.assertHolds(message.held)
+    learnCommit(core, message)
+  }
   if (message.term > core.term) {
     if (isVoteRequest(message) && !message.force && inLease(core)) return
     meetHigherTerm(core, message)
@@ -34,12 +37,17 @@ function meetHigherTerm(core: Core, message: Message): void {
 
 function answerLowerTerm(core: Core, message: Message): void {
   if (message.kind === 'pre-vote') {
-    send(core, message.from, { kind: 'pre-vote-response', reject: true, held: core.holdings.of(message.from) })
-  } else if ((message.kind === 'heartbeat' || message.kind === 'append') && (core.config.checkQuorum || core.config.preVote)) {
+    send(core, message.from, { kind: 'pre-vote-response', reject: true, ...toldTo(core, message.from) })
+  } else if ((message.kind === 'heartbeat' || message.kind === 'append') && !tellsByCampaign(core)) {
     // The sender may be the right leader and this member stuck in a higher term, where nobody votes for it because of that leader's lease:
-    // it must learn of the term. Without the two switches its own vote requests would tell.
+    // it must learn of the term.
     send(core, message.from, { kind: 'append-response', index: 0, reject: false, hintIndex: 0, hintTerm: 0 })
   }
+}
+
+/** Its own vote requests will tell of its term. etcd takes that for granted of learners too, which then hear no more of a leader below them. */
+function tellsByCampaign({ config, tracker, id }: Core): boolean {
+  return !config.checkQuorum && !config.preVote && tracker.isVoter(id)
 }
 
 function dispatch(core: Core, message: Message): void {

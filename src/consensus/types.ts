@@ -58,6 +58,13 @@ interface Envelope {
   readonly term: number
 }
 
+/** What candidates and voters tell each other beside their votes. `held` as in Message; the last entry that the sender knows to be committed. */
+export interface Told {
+  readonly held: number
+  readonly commit: number
+  readonly commitTerm: number
+}
+
 /**
  * Messages between members. `commit`, `index`, `logTerm` as in figure 2 of the paper; `hint…` as in etcd (conflict by term). `held`: up to
  * where the sender knows the receiver's log to reach; 0 when it knows nothing. A receiver whose log ends before has lost entries that it had
@@ -65,14 +72,8 @@ interface Envelope {
  */
 export type Message = Envelope &
   (
-    | {
-        readonly kind: 'pre-vote' | 'vote'
-        readonly index: number
-        readonly logTerm: number
-        readonly force: boolean
-        readonly held: number
-      }
-    | { readonly kind: 'pre-vote-response' | 'vote-response'; readonly reject: boolean; readonly held: number }
+    | ({ readonly kind: 'pre-vote' | 'vote'; readonly index: number; readonly logTerm: number; readonly force: boolean } & Told)
+    | ({ readonly kind: 'pre-vote-response' | 'vote-response'; readonly reject: boolean } & Told)
     | {
         readonly kind: 'append'
         readonly index: number

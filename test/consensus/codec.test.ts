@@ -66,11 +66,11 @@ describe('a frame', () => {
     const conf = { voters: [1], outgoing: [], learners: [], learnersNext: [], autoLeave: false }
     const envelope = { from: 1, to: 2, term: 3 }
     const heads: readonly (readonly [string, Message])[] = [
-      ['01010100', { ...envelope, kind: 'pre-vote', index: 1, logTerm: 1, force: true, held: 0 }],
-      ['01010000', { ...envelope, kind: 'pre-vote', index: 1, logTerm: 1, force: false, held: 0 }],
-      ['01020100', { ...envelope, kind: 'pre-vote-response', reject: true, held: 0 }],
-      ['01030100', { ...envelope, kind: 'vote', index: 1, logTerm: 1, force: true, held: 0 }],
-      ['01040100', { ...envelope, kind: 'vote-response', reject: true, held: 0 }],
+      ['01010100', { ...envelope, kind: 'pre-vote', index: 1, logTerm: 1, force: true, held: 0, commit: 0, commitTerm: 0 }],
+      ['01010000', { ...envelope, kind: 'pre-vote', index: 1, logTerm: 1, force: false, held: 0, commit: 0, commitTerm: 0 }],
+      ['01020100', { ...envelope, kind: 'pre-vote-response', reject: true, held: 0, commit: 0, commitTerm: 0 }],
+      ['01030100', { ...envelope, kind: 'vote', index: 1, logTerm: 1, force: true, held: 0, commit: 0, commitTerm: 0 }],
+      ['01040100', { ...envelope, kind: 'vote-response', reject: true, held: 0, commit: 0, commitTerm: 0 }],
       ['01060100', { ...envelope, kind: 'append-response', index: 1, reject: true, hintIndex: 1, hintTerm: 1 }],
       ['01070000', { ...envelope, kind: 'heartbeat', commit: 1, readContext: 1, held: 0, holdings: [] }],
       ['01080000', { ...envelope, kind: 'heartbeat-response', readContext: 1 }],

@@ -24,7 +24,9 @@ describe('pre-vote', () => {
       const member = new Member({ ...PRE_VOTE, term: 1 })
       member.raft.campaign()
       member.drain()
-      const answers = [2, 3].map((from) => ({ kind: 'pre-vote-response', from, to: 1, term: reject ? 1 : 2, reject, held: 0 }) as const)
+      const answers = [2, 3].map(
+        (from) => ({ kind: 'pre-vote-response', from, to: 1, term: reject ? 1 : 2, reject, held: 0, commit: 0, commitTerm: 0 }) as const,
+      )
       const sent = member.step(...answers)
       expect(member.raft.status()).toMatchObject({ role, term })
       expect(only(sent, 'vote')).toHaveLength(reject ? 0 : 2)
@@ -41,8 +43,8 @@ describe('pre-vote', () => {
     const member = new Member({ ...PRE_VOTE, term: 3 })
     member.raft.campaign()
     member.drain()
-    member.step({ kind: 'pre-vote-response', from: 2, to: 1, term: 3, reject: false, held: 0 })
-    member.step({ kind: 'vote-response', from: 3, to: 1, term: 3, reject: false, held: 0 })
+    member.step({ kind: 'pre-vote-response', from: 2, to: 1, term: 3, reject: false, held: 0, commit: 0, commitTerm: 0 })
+    member.step({ kind: 'vote-response', from: 3, to: 1, term: 3, reject: false, held: 0, commit: 0, commitTerm: 0 })
     expect(member.raft.status()).toMatchObject({ role: 'pre-candidate', term: 3 })
   })
 
@@ -50,8 +52,8 @@ describe('pre-vote', () => {
     const member = new Member({ ...PRE_VOTE, term: 1 })
     member.raft.campaign()
     member.drain()
-    member.step({ kind: 'pre-vote-response', from: 2, to: 1, term: 2, reject: false, held: 0 })
-    member.step({ kind: 'pre-vote-response', from: 3, to: 1, term: 2, reject: false, held: 0 })
+    member.step({ kind: 'pre-vote-response', from: 2, to: 1, term: 2, reject: false, held: 0, commit: 0, commitTerm: 0 })
+    member.step({ kind: 'pre-vote-response', from: 3, to: 1, term: 2, reject: false, held: 0, commit: 0, commitTerm: 0 })
     expect(member.raft.status().role).toBe('candidate')
   })
 
@@ -276,6 +278,14 @@ describe('who campaigns', () => {
     member.step(voteRequest({ kind: 'pre-vote', term: 2 }))
     expect(only(member.ticks(1), 'vote')).toHaveLength(2)
   })
+})
+
+test('a leader of a lower term learns of the higher one also from a learner, which never campaigns, and without the two checks', () => {
+  const learner = new Member({ voters: [2, 3], learners: [1], term: 5 })
+  expect(learner.step(append({ term: 4 }))).toMatchObject([{ kind: 'append-response', to: 2, term: 5 }])
+  expect(learner.step(heartbeat({ term: 4 }))).toMatchObject([{ kind: 'append-response', to: 2, term: 5 }])
+  const voter = new Member({ term: 5 })
+  expect(voter.step(append({ term: 4 }), heartbeat({ term: 4 }))).toEqual([])
 })
 
 describe('a leader elected again', () => {

@@ -94,8 +94,8 @@ describe('messages that make no sense', () => {
     const answers: Message[] = [
       { kind: 'append-response', from: 2, to: 1, term: 1, index: 5, reject: false, hintIndex: 0, hintTerm: 0 },
       { kind: 'heartbeat-response', from: 2, to: 1, term: 1, readContext: 4 },
-      { kind: 'vote-response', from: 2, to: 1, term: 1, reject: false, held: 0 },
-      { kind: 'pre-vote-response', from: 2, to: 1, term: 2, reject: false, held: 0 },
+      { kind: 'vote-response', from: 2, to: 1, term: 1, reject: false, held: 0, commit: 0, commitTerm: 0 },
+      { kind: 'pre-vote-response', from: 2, to: 1, term: 2, reject: false, held: 0, commit: 0, commitTerm: 0 },
     ]
     expect(member.step(...answers)).toEqual([])
     expect(member.raft.status()).toMatchObject({ role: 'follower', term: 1, commitIndex: 0 })

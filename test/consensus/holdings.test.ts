@@ -82,8 +82,11 @@ describe('a member stops as one that lost entries when', () => {
     ['its leader knows that it held more', heartbeat({ term: 1, held: 3 })],
     ['a candidate knows that it held more', voteRequest({ term: 9, index: 9, logTerm: 9, held: 3 })],
     ['one that may become candidate knows it', voteRequest({ kind: 'pre-vote', term: 9, index: 9, logTerm: 9, held: 3 })],
-    ['a voter knows it', { kind: 'vote-response', from: 2, to: 1, term: 1, reject: true, held: 3 } as const],
-    ['a voter that is asked in advance knows it', { kind: 'pre-vote-response', from: 2, to: 1, term: 1, reject: true, held: 3 } as const],
+    ['a voter knows it', { kind: 'vote-response', from: 2, to: 1, term: 1, reject: true, held: 3, commit: 0, commitTerm: 0 } as const],
+    [
+      'a voter that is asked in advance knows it',
+      { kind: 'pre-vote-response', from: 2, to: 1, term: 1, reject: true, held: 3, commit: 0, commitTerm: 0 } as const,
+    ],
   ])('%s', (_name, message) => {
     const member = new Member({ terms: [1, 1], term: 1 })
     expect(lossOf(() => member.step(message))).toMatchObject({ ...LOST, data: { ...LOST.data, held: 3, lastIndex: 2 } })

@@ -159,7 +159,16 @@ export function the<K extends Message['kind']>(messages: readonly Message[], kin
 
 /** A vote (or pre-vote) granted in answer to the request. */
 export function voteFor({ from, to, term, kind }: Kind<'vote' | 'pre-vote'>): Message {
-  return { kind: kind === 'vote' ? 'vote-response' : 'pre-vote-response', from: to, to: from, term, reject: false, held: 0 }
+  return {
+    kind: kind === 'vote' ? 'vote-response' : 'pre-vote-response',
+    from: to,
+    to: from,
+    term,
+    reject: false,
+    held: 0,
+    commit: 0,
+    commitTerm: 0,
+  }
 }
 
 /** A leader's append. */
@@ -169,7 +178,7 @@ export function append(options: Partial<Omit<Kind<'append'>, 'kind'>>): Message 
 
 /** A candidate's request. */
 export function voteRequest(options: Partial<Omit<Kind<'vote'>, 'kind'>> & { readonly kind?: 'vote' | 'pre-vote' }): Message {
-  return { kind: 'vote', from: 2, to: 1, term: 1, index: 0, logTerm: 0, force: false, held: 0, ...options }
+  return { kind: 'vote', from: 2, to: 1, term: 1, index: 0, logTerm: 0, force: false, held: 0, commit: 0, commitTerm: 0, ...options }
 }
 
 export function heartbeat(options: Partial<Omit<Kind<'heartbeat'>, 'kind'>>): Message {

@@ -88,6 +88,64 @@ describe('a configuration change', () => {
   })
 })
 
+describe('the end of a joint configuration that its leader committed and told nobody of, leaving with it', () => {
+  const joint = { ...confOf([2]), outgoing: [1, 2], autoLeave: true }
+  const end: Entry = { index: 3, term: 2, kind: 'config', data: new Uint8Array(0) }
+
+  /** Holds the end of the joint configuration and does not know that it is committed. */
+  function follower(): Member {
+    const member = new Member({ id: 2, config: { conf: joint, preVote: true }, terms: [1, 2], term: 2 })
+    member.step(append({ from: 1, to: 2, term: 2, index: 2, logTerm: 2, entries: [end] }))
+    return member
+  }
+
+  /** The leader that was: it holds more, so it refuses its vote to everyone else, and may not lead. */
+  function former(): Member {
+    const member = new Member({ id: 1, config: { conf: joint }, terms: [1, 2], term: 2 })
+    const more: Entry = { index: 4, term: 2, kind: 'normal', data: bytes('x') }
+    member.step(append({ from: 3, to: 1, term: 2, index: 2, logTerm: 2, entries: [end, more], commit: 3 }))
+    return member
+  }
+
+  test('is learnt from its refusal of a vote, and then others lead', () => {
+    const [member, other] = [follower(), former()]
+    member.raft.campaign()
+    const refusals = other.step(the(member.drain(), 'pre-vote'))
+    expect(refusals).toMatchObject([{ kind: 'pre-vote-response', reject: true, commit: 3, commitTerm: 2 }])
+    member.step(...refusals)
+    expect(member.raft.status().conf).toEqual(confOf([2]))
+    member.raft.campaign()
+    member.drain()
+    expect(member.raft.status()).toMatchObject({ role: 'leader', term: 3 })
+  })
+
+  test('is learnt from whoever asks for a vote in vain', () => {
+    const member = follower()
+    const [answer] = member.step(voteRequest({ from: 3, to: 2, term: 1, index: 1, logTerm: 1, commit: 3, commitTerm: 2 }))
+    expect(answer).toBeUndefined()
+    expect(member.raft.status()).toMatchObject({ term: 2, commitIndex: 3, conf: confOf([2]) })
+  })
+
+  test('is not taken from another entry at that place', () => {
+    const member = follower()
+    member.step(voteRequest({ from: 3, to: 2, term: 9, index: 9, logTerm: 9, commit: 3, commitTerm: 3 }))
+    member.step(voteRequest({ from: 3, to: 2, term: 9, index: 9, logTerm: 9, commit: 7, commitTerm: 2 }))
+    expect(member.raft.status()).toMatchObject({ term: 9, commitIndex: 0, conf: joint })
+  })
+})
+
+test('whoever is told on the way to its election of a change that it has not applied begins anew', () => {
+  const member = new Member({ config: { preVote: true }, voters: [1, 2, 3], term: 1 })
+  member.step(append({ entries: [configEntry(1, 1, { kind: 'add-voter', node: 4 })] }))
+  member.raft.campaign()
+  const [request] = only(member.drain(), 'pre-vote')
+  expect(request).toMatchObject({ term: 2 })
+  member.raft.step({ kind: 'pre-vote-response', from: 2, to: 1, term: 2, reject: false, held: 0, commit: 1, commitTerm: 1 })
+  expect(member.raft.status()).toMatchObject({ role: 'pre-candidate', term: 1 })
+  member.drain()
+  expect(member.raft.status()).toMatchObject({ conf: confOf([1, 2, 3, 4]), term: 1 })
+})
+
 test('a change is applied to the configuration of its own place in the log, though a snapshot from further on came meanwhile', () => {
   const member = new Member({ voters: [1, 2], term: 1 })
   member.raft.step(append({ entries: [configEntry(1, 1, { kind: 'add-voter', node: 3 })], commit: 1 }))

@@ -151,7 +151,8 @@ describe('5.2 Leader election', () => {
     const member = new Member({ voters })
     member.raft.campaign()
     member.drain()
-    for (const [from, granted] of votes) member.step({ kind: 'vote-response', from, to: 1, term: 1, reject: !granted, held: 0 })
+    for (const [from, granted] of votes)
+      member.step({ kind: 'vote-response', from, to: 1, term: 1, reject: !granted, held: 0, commit: 0, commitTerm: 0 })
     expect(member.raft.status()).toMatchObject({ role, term: 1 })
   })
 
@@ -159,8 +160,8 @@ describe('5.2 Leader election', () => {
     const member = new Member({ term: 1 })
     member.raft.campaign()
     member.drain()
-    member.step({ kind: 'vote-response', from: 2, to: 1, term: 1, reject: false, held: 0 })
-    member.step({ kind: 'vote-response', from: 9, to: 1, term: 2, reject: false, held: 0 })
+    member.step({ kind: 'vote-response', from: 2, to: 1, term: 1, reject: false, held: 0, commit: 0, commitTerm: 0 })
+    member.step({ kind: 'vote-response', from: 9, to: 1, term: 2, reject: false, held: 0, commit: 0, commitTerm: 0 })
     expect(member.raft.status().role).toBe('candidate')
   })
 
