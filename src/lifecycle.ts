@@ -29,7 +29,8 @@ export class Lifecycle {
   /** As it is saved. */
   #identity: MemberIdentity | null = null
   #removal: Removal | null = null
-  #changing = false
+  /** The change that is under way. */
+  #change: PromiseWithResolvers<void> | undefined
   #stopped = false
   #leaving: Promise<void> | undefined
 
@@ -127,9 +128,9 @@ export class Lifecycle {
       await this.#save(changed)
       after = changed
     } finally {
-      this.#changing = false
       // Whatever became of the change: a host that stays without a session is worse than an agent that is started anew.
       if (!this.#stopped) await this.#start(after).catch(onFatal)
+      this.#end()
     }
     if (this.#session === undefined) throw new OperationError('unreachable', 'this agent stops')
     return this.#session
@@ -138,20 +139,22 @@ export class Lifecycle {
   /** Changes what the data directory remembers of the member that this host is; nothing while that is about to change. */
   async remember(change: (identity: MemberIdentity) => MemberIdentity): Promise<void> {
     const identity = this.#identity
-    if (identity === null || this.#changing) return
+    if (identity === null || this.#change !== undefined) return
     const changed = change(identity)
     if (changed === identity) return
     this.#begin()
     try {
       await this.#save(changed)
     } finally {
-      this.#changing = false
+      this.#end()
     }
   }
 
+  /** What a change has begun comes to its end first: it starts nothing any more. */
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#leaving
+    await this.#change?.promise
     await this.#session?.stop()
   }
 
@@ -161,6 +164,7 @@ export class Lifecycle {
   }
 
   async #start(identity: MemberIdentity): Promise<Session> {
+    if (this.#stopped) throw new OperationError('unreachable', 'this agent stops')
     // Told within an event of the member that is to be stopped: the work begins in a turn of its own.
     const onRemoved = (removal: Removal): void => {
       this.#ports.clock.defer(() => {
@@ -177,7 +181,7 @@ export class Lifecycle {
   async #leave(removal: Removal): Promise<void> {
     const session = this.#session
     // In the midst of another change the news is lost; a member tells it again at the next greeting.
-    if (this.#stopped || this.#changing || session?.member.identity.member !== removal.member) return
+    if (this.#stopped || this.#change !== undefined || session?.member.identity.member !== removal.member) return
     const { log, mesh, store } = this.#ports
     log.warn({ removal }, `this host was ${removalText(removal)}: it takes no part any more`)
     this.#begin()
@@ -190,7 +194,7 @@ export class Lifecycle {
       mesh.setMembers(null)
       await store.retire(removal)
     } finally {
-      this.#changing = false
+      this.#end()
     }
   }
 
@@ -212,8 +216,13 @@ export class Lifecycle {
   }
 
   #begin(): void {
-    if (this.#changing) throw new OperationError('conflict', "another change of this host's membership is under way")
-    this.#changing = true
+    if (this.#change !== undefined) throw new OperationError('conflict', "another change of this host's membership is under way")
+    this.#change = Promise.withResolvers()
+  }
+
+  #end(): void {
+    this.#change?.resolve()
+    this.#change = undefined
   }
 
   async #once(change: () => Promise<void>): Promise<void> {
@@ -224,7 +233,7 @@ export class Lifecycle {
     try {
       await change()
     } finally {
-      this.#changing = false
+      this.#end()
     }
   }
 }
@@ -246,6 +255,7 @@ export function caughtUp(member: Member, self: string, signal: AbortSignal): Pro
     const off = member.machine.changes.on(() => {
       if (!done()) return
       off()
+      signal.removeEventListener('abort', onAbort)
       resolve()
     })
     const onAbort = (): void => {

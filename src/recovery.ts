@@ -1,7 +1,7 @@
 // What an agent does when the mesh went on without it, or can go on through it alone: plans, recoveries, and coming in again by itself.
 import { type AgentPorts } from './agent-ports.ts'
 import { type Recovered, type Recovery, type RecoveryView, type Restored } from './api/context.ts'
-import { deadline, within } from './base/deadline.ts'
+import { abortable, deadline, within } from './base/deadline.ts'
 import { errorText, OperationError, refusal } from './base/errors.ts'
 import { type HostId } from './base/ids.ts'
 import { type Loop, startLoop } from './base/loop.ts'
@@ -73,13 +73,11 @@ async function recover(ports: AgentPorts, lifecycle: Lifecycle, digest: string, 
 
 async function leads({ replica, cluster }: Session['member'], signal: AbortSignal): Promise<void> {
   if (!replica.status().leading) {
-    await new Promise<void>((resolve) => {
-      const off = replica.onStatus(({ leading }) => {
-        if (!leading && !signal.aborted) return
-        off()
-        resolve()
-      })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const off = replica.onStatus(({ leading }) => {
+      if (leading) resolve()
     })
+    await abortable(promise, signal).finally(off)
   }
   await cluster.read(signal)
 }

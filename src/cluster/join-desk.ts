@@ -1,5 +1,5 @@
 // How a newcomer becomes a member: the inviter passes its signed request on, the leader checks the signature and burns the token.
-import { type Clock } from '../base/clock.ts'
+import { type Clock, type Timer } from '../base/clock.ts'
 import { OperationError, refusal } from '../base/errors.ts'
 import { NOBODY } from '../consensus/types.ts'
 import { COMMAND_VERSION, type JoiningHost, type MemberCommand } from '../inventory/command.ts'
@@ -21,16 +21,15 @@ export function serveJoins(mesh: Mesh, clock: Clock, member: Member): () => void
     mesh.handleJoin((request, signal) => passOn(mesh, member, request, signal)),
     mesh.handle(JOIN, (body, { signal }) => admit(member, parseJoinRequest(body), signal)),
   ]
-  let stopped = false
+  let timer: Timer | undefined
   const door = (): void => {
-    if (stopped) return
     mesh.setJoinOpen(tokenOpen(member.machine.inventory(), clock.wall()))
-    clock.after(DOOR_MS, door)
+    timer = clock.after(DOOR_MS, door)
   }
   door()
   offs.push(member.machine.changes.on(() => mesh.setJoinOpen(tokenOpen(member.machine.inventory(), clock.wall()))))
   return () => {
-    stopped = true
+    timer?.cancel()
     for (const off of offs) off()
   }
 }

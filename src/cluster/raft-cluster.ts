@@ -57,6 +57,7 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(cause
   let before = replica.status()
   const offStatus = replica.onStatus((status) => {
     if (status.conf !== before.conf || status.leader !== before.leader) membersChanged.emit()
+    if (status.leader !== before.leader) logLeader(options, status)
     before = status
     if (status.leader !== NOBODY) leaderlessSince = null
     else leaderlessSince ??= clock.now()
@@ -76,7 +77,8 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(cause
     async propose(command, how) {
       const superseded = generations.superseded()
       if (superseded !== null && !isWayOut(command.kind, superseded)) throw supersededError(superseded, machine.inventory())
-      return untilOver(over.signal, command, proposeSomewhere(options, command, how))
+      const signal = AbortSignal.any([how.signal, over.signal])
+      return untilOver(over.signal, command, proposeSomewhere(options, command, { ...how, signal }))
     },
     proposeAsLeader: (command, signal) => desk.decide(command, signal).catch(staleDecision),
     onChange: (listener) => machine.changes.on(listener),
@@ -90,6 +92,12 @@ export function raftCluster(options: RaftClusterOptions): Cluster & { stop(cause
       offLeaving()
     },
   }
+}
+
+/** Beside the ends of links, what somebody needs who asks later where the time of a fail-over went. */
+function logLeader({ log, members }: RaftClusterOptions, { leader, term }: ReplicaStatus): void {
+  if (leader === NOBODY) log.info({ term }, 'no leader is known')
+  else log.info({ term, leader: members.hostOf(leader) ?? leader }, 'a leader is known')
 }
 
 /** A decision that came after its term, here or on its way into the log, was not carried out: the port calls that an answer, not an error. */

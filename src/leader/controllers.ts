@@ -80,10 +80,12 @@ export function startControllers(options: ControllersOptions): Controllers {
       })
     })
   }
-  const rest = async (): Promise<void> => {
-    const ending = loops
+  // Of all terms: a run of an earlier one may still be under way when everything stops.
+  let ended: Promise<unknown> = Promise.resolve()
+  const rest = (): Promise<unknown> => {
+    ended = Promise.all([ended, ...loops.map((loop) => loop.stop())])
     loops = []
-    await Promise.all(ending.map((loop) => loop.stop()))
+    return ended
   }
   const wake = (): void => {
     for (const loop of loops) loop.wake()

@@ -11,7 +11,7 @@ import { raftCluster, type RaftClusterOptions } from '../../src/cluster/raft-clu
 import { type ProposeReply } from '../../src/cluster/wire.ts'
 import { type ReplicaStatus } from '../../src/consensus/replica.ts'
 import { NOBODY, type NodeId } from '../../src/consensus/types.ts'
-import { type Cluster, type Superseded } from '../../src/inventory/cluster.ts'
+import { type Superseded } from '../../src/inventory/cluster.ts'
 import { type CommandResult } from '../../src/inventory/model.ts'
 import { toRows } from '../../src/inventory/snapshot.ts'
 import { aMesh, hostId } from '../fixture/inventory.ts'
@@ -23,7 +23,7 @@ const command = { kind: 'config-set', key: 'vm.shutdown-timeout-s', value: 5 } a
 
 let clock: ManualClock
 let status: ReplicaStatus
-let cluster: Cluster
+let cluster: ReturnType<typeof raftCluster>
 /** What the leader that is asked over the mesh answers, one after the other; the last one for ever. */
 let answers: (() => Promise<ProposeReply>)[]
 let asked: string[]
@@ -168,6 +168,14 @@ describe('a proposal', () => {
     expect(await propose()).toBe('no-quorum')
     expect(clock.now() - before).toBeGreaterThanOrEqual(3_000)
     expect(asked).toEqual(['h3'])
+  })
+
+  it('is made to nobody any more once the member has stopped, and its outcome stays open', async () => {
+    answers = [fails('unreachable', {})]
+    expect(await propose(() => cluster.stop())).toBe('timeout')
+    const before = asked.length
+    await clock.run(10_000)
+    expect(asked).toHaveLength(before)
   })
 
   it('fails at once where asking again cannot help', async () => {

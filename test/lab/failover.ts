@@ -2,6 +2,7 @@
 import { callOnce } from '../../src/api/client-retry.ts'
 import { realClock } from '../../src/base/clock.ts'
 import { realRandom } from '../../src/base/random.ts'
+import { type FailoverPhases, phasesOf } from './failover-phases.ts'
 import { leadership, wholeMesh } from './look.ts'
 import { type MeshHost } from './mesh-lab.ts'
 
@@ -18,6 +19,8 @@ export interface Failover {
   readonly through: MeshHost
   /** From the moment of the death until the write was done. */
   readonly writtenAfterMs: number
+  /** Undefined where the logs do not tell. */
+  readonly phases: FailoverPhases | undefined
 }
 
 /** A write that never ends is a broken mesh. */
@@ -29,13 +32,15 @@ export async function leaderDies(hosts: readonly MeshHost[], death: Death): Prom
   const [through] = others
   if (through === undefined) throw new Error('a mesh of one host has no fail-over')
   // The pulling itself counts: what is measured is never less than what the mesh took.
+  const diedAt = Date.now()
   const from = performance.now()
   if (death === 'power cut') await leader.host.cut()
   const gone = end(leader, death)
   await write(through, `after ${leader.name} was gone`, valueOf(from))
   const writtenAfterMs = performance.now() - from
+  const phases = phasesOf(others, { diedAt, writtenAt: diedAt + writtenAfterMs })
   await gone
-  return { died: leader, through, writtenAfterMs }
+  return { died: leader, through, writtenAfterMs, phases }
 }
 
 function end(leader: MeshHost, death: Death): Promise<void> {
