@@ -13,6 +13,8 @@ export interface Election {
   readonly at: number
   /** The stall that explains it. */
   readonly stall: Noted | undefined
+  /** The stall was no wait for a processor or the disk, but work of the member itself: a defect of the product. */
+  readonly ownWork: boolean
   /** What else happened shortly before, at anybody. */
   readonly before: readonly Noted[]
 }
@@ -37,7 +39,8 @@ export function electionsIn(noted: readonly Noted[]): readonly Election[] {
   return terms.map(([term, at]) => {
     const near = noted.filter(({ event }) => beginOf(event) <= at && event.at >= at - BEFORE_MS)
     const stall = near.find(({ event }) => event.kind === 'stall' && event.ms >= SILENCE_MS)
-    return { term, at, stall, before: near.toSorted((a, b) => beginOf(a.event) - beginOf(b.event)) }
+    const ownWork = stall?.event.kind === 'stall' && stall.event.ranMs >= SILENCE_MS
+    return { term, at, stall, ownWork, before: near.toSorted((a, b) => beginOf(a.event) - beginOf(b.event)) }
   })
 }
 
@@ -49,7 +52,7 @@ export function eventText({ member, event }: Noted, from: number): string {
   const at = `${((beginOf(event) - from) / 1_000).toFixed(3)} s  member ${member}`
   switch (event.kind) {
     case 'stall':
-      return `${at}: ${event.of} held up for ${event.ms} ms`
+      return `${at}: ${event.of} held up for ${event.ms} ms, on a processor for ${event.ranMs} ms of it`
     case 'role':
       return `${at}: ${event.role} in term ${event.term}, ${event.leader === 0 ? 'no leader' : `leader ${event.leader}`}`
     case 'link down':
