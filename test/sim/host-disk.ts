@@ -6,7 +6,7 @@ import { type Random } from '../../src/base/random.ts'
 import { type MemberIdentity, type MemberStore } from '../../src/cluster/member.ts'
 import { type Removal } from '../../src/cluster/removal.ts'
 import { type Entry, type LogBatch } from '../../src/consensus/types.ts'
-import { type DiskGate } from '../fixture/memory-disk.ts'
+import { type DiskGate, FailedAfterWrite } from '../fixture/memory-disk.ts'
 import { type LogDisk, memoryLogDisk, type MemoryLogState, openMemoryLog } from '../fixture/memory-log.ts'
 import { memoryStateDisk, openMemoryState, type StateDisk } from '../fixture/memory-state.ts'
 import { through } from './through-clock.ts'
@@ -14,8 +14,8 @@ import { through } from './through-clock.ts'
 export interface DiskMood {
   /** A synced write takes so long, uniform. */
   syncMs: readonly [number, number]
-  /** Every write from now on fails. */
-  fails: boolean
+  /** What becomes of every write from now on: `error` fails it before or after it is written, `full` before. */
+  health: 'fine' | 'error' | 'full'
 }
 
 /** Unsynced writes go to the page cache. */
@@ -30,7 +30,7 @@ export interface DiskWatch {
 }
 
 export class HostDisk {
-  readonly mood: DiskMood = { syncMs: [0.5, 2], fails: false }
+  readonly mood: DiskMood = { syncMs: [0.5, 2], health: 'fine' }
   readonly #random: Random
   readonly #watch: DiskWatch
   #identity: MemberIdentity | null = null
@@ -54,6 +54,16 @@ export class HostDisk {
   /** What the Raft log holds now, synced or not. */
   get log(): MemoryLogState {
     return this.#log.current
+  }
+
+  /** What of it no power cut can take. */
+  get durableLog(): MemoryLogState {
+    return this.#log.durable
+  }
+
+  /** Null: this host belongs to no mesh. */
+  get member(): MemberId | null {
+    return this.#identity?.member ?? null
   }
 
   entry(index: number): Entry | undefined {
@@ -83,6 +93,8 @@ export class HostDisk {
         for (const member of this.#members.keys()) if (member !== keep) this.#members.delete(member)
       },
       openStores: async (member) => {
+        await through(clock, Promise.resolve())
+        if (this.mood.health !== 'fine') throw this.#fault()
         const { log, state } = this.#storesOf(member)
         this.#log = log
         this.#state = state
@@ -130,6 +142,15 @@ export class HostDisk {
     return stores
   }
 
+  /** Somebody put an empty disk in. What guests and run ledger lie on is another one. */
+  replace(): void {
+    this.processEnds()
+    this.#identity = null
+    this.#members.clear()
+    this.#log = memoryLogDisk(this.#gate('log'))
+    this.#state = memoryStateDisk(this.#gate('state'))
+  }
+
   #kept(groups: number, underWay: number): number {
     return groups - Math.floor(this.#random.float() * (Math.min(groups, underWay) + 1))
   }
@@ -151,10 +172,15 @@ export class HostDisk {
     const ms = sync ? low + (high - low) * this.#random.float() : UNSYNCED_MS
     return new Promise((resolve, reject) => {
       this.#clock.after(ms, () => {
-        if (!this.mood.fails) return resolve()
-        this.#watch.onFault()
-        reject(new OperationError('failed', 'the disk gave an I/O error'))
+        if (this.mood.health === 'fine') return resolve()
+        reject(this.#fault())
       })
     })
+  }
+
+  #fault(): Error {
+    this.#watch.onFault()
+    if (this.mood.health === 'full') return new OperationError('failed', 'no space is left on the disk')
+    return this.#random.float() < 0.5 ? new FailedAfterWrite() : new OperationError('failed', 'the disk gave an I/O error')
   }
 }

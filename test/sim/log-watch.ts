@@ -1,4 +1,5 @@
 // Checks of Raft over all members: one leader a term, logs that match, and a committed prefix that every later leader has.
+import { emitter } from '../../src/base/emitter.ts'
 import { decodeConfChange } from '../../src/consensus/conf-codec.ts'
 import { decodeMessage } from '../../src/consensus/codec.ts'
 import { type Entry, type LogBatch, type Message } from '../../src/consensus/types.ts'
@@ -6,6 +7,7 @@ import { type CommandRecord } from '../../src/inventory/command.ts'
 import { decodeRecord } from '../../src/inventory/record.ts'
 import { type MemoryLogState } from '../fixture/memory-log.ts'
 import { type HostDisk } from './host-disk.ts'
+import { PromiseWatch } from './promise-watch.ts'
 import { type Faults, type Trace } from './trace.ts'
 
 /** A member's host as the checks see it: it stays the same over restarts. */
@@ -27,6 +29,9 @@ export interface CommittedEntry {
 const OF_LEADERS: ReadonlySet<Message['kind']> = new Set(['append', 'heartbeat', 'snapshot', 'timeout-now'])
 
 export class LogWatch {
+  /** Whoever is seen to lead for the first time in its term. */
+  readonly leaders = emitter<Watched>()
+  readonly #promises: PromiseWatch
   readonly #faults: Faults
   readonly #trace: Trace
   readonly #leaders = new Map<number, Watched>()
@@ -42,6 +47,12 @@ export class LogWatch {
   constructor(faults: Faults, trace: Trace) {
     this.#faults = faults
     this.#trace = trace
+    this.#promises = new PromiseWatch(faults)
+  }
+
+  /** A configuration change in this log of which nobody knows yet whether it is committed. */
+  hasOpenChange(disk: HostDisk): boolean {
+    return disk.log.entries.some(({ kind, index }) => kind === 'config' && index > this.#lastCommitted)
   }
 
   committed(index: number): CommittedEntry | undefined {
@@ -51,12 +62,14 @@ export class LogWatch {
   /** Every frame as it is handed to the network, whatever becomes of it there. */
   sent(host: Watched, frame: Uint8Array): Message {
     const { message } = decodeMessage(frame)
+    this.#promises.sent(host, message)
     if (OF_LEADERS.has(message.kind)) this.#leads(host, message.term)
     return message
   }
 
   logWritten(host: Watched, batch: LogBatch, before: MemoryLogState): void {
     const { entries, snapshot } = batch
+    this.#promises.logWritten(host, batch, before)
     if (snapshot !== undefined) {
       this.#trace.count('snapshots installed')
       this.#isCommitted(host, snapshot.index, snapshot.term)
@@ -70,6 +83,11 @@ export class LogWatch {
       this.#appended(host, entry, termBefore ?? -1)
       termBefore = entry.term
     }
+  }
+
+  /** A new disk: this host begins as another member. */
+  wiped(host: Watched): void {
+    this.#comparedTo.delete(host)
   }
 
   /** Everything up to `index` is applied on this host: its log is compared with what others had there. */
@@ -101,6 +119,7 @@ export class LogWatch {
     if (this.#lastLeader !== undefined && this.#lastLeader !== host) this.#trace.count('leader changes')
     this.#lastLeader = host
     this.#trace.note(host.name, 'leads', term, () => `term ${term}`)
+    this.leaders.emit(host)
     this.#hasAllCommitted(host, term)
   }
 

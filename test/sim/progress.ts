@@ -20,11 +20,11 @@ const ROUND_MS = 5_000
 /** How often the world is asked: each question costs a look at every host. */
 const LOOK_MS = 100
 
-/** Throws with everything that is not as it should be, once the time is over; or BrokenWorld. */
-export async function demandProgress(world: World): Promise<void> {
+/** Throws with everything that is not as it should be, once the time is over; or BrokenWorld. `alsoOpen`: what else is still to come about. */
+export async function demandProgress(world: World, alsoOpen: () => readonly string[] = () => []): Promise<void> {
   const administrator = new Administrator(world)
   const end = world.clock.now() + LIMIT_MS
-  await reach(world, end, () => meshIsWhole(world))
+  await reach(world, end, () => [...alsoOpen(), ...meshIsWhole(world)])
   for (const { hypervisor } of world.hosts.values()) {
     for (const vm of inventoryOf(world).vms.keys()) hypervisor.ignoreButton(vm, false)
   }

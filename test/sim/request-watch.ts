@@ -28,6 +28,8 @@ export class RequestWatch {
   readonly #answered = new Map<RequestKey, string>()
   readonly #notDone = new Set<RequestKey>()
   #highestAnswered = 0
+  /** The latest moment by the wall clock of whoever led: answers are forgotten by it. */
+  #latestAt = 0
 
   constructor(faults: Faults, trace: Trace) {
     this.#faults = faults
@@ -42,10 +44,12 @@ export class RequestWatch {
   applied({ index, record, before, after }: Applied): void {
     const key = record.requestKey
     if (key === null) return
+    this.#latestAt = Math.max(this.#latestAt, record.at)
     const first = this.#carried.get(key)
     const kept = after.requests.get(key)
     if (this.#notDone.has(key)) this.#faults.report(`entry ${index} carries out ${key}, of which was said that nothing was done`)
-    if (first === undefined || record.at - first.at >= REQUEST_KEPT_MS) {
+    const mayBeForgotten = first !== undefined && this.#latestAt - first.at >= REQUEST_KEPT_MS
+    if (first === undefined || record.at - first.at >= REQUEST_KEPT_MS || (mayBeForgotten && kept?.index === index)) {
       this.#carried.set(key, { index, at: record.at })
       if (kept?.index !== index) this.#faults.report(`entry ${index}: the answer to ${key} was not kept`)
       return
@@ -82,13 +86,17 @@ export class RequestWatch {
   read(host: string, from: number, found: Inventory): void {
     this.#trace.count('reads')
     if (found.index < from) this.#faults.report(`a read through ${host} gave state ${found.index}, entry ${from} had been answered before`)
+    this.#highestAnswered = Math.max(this.#highestAnswered, found.index)
   }
 
   /** At the end of a run: nothing that was answered is lost. */
   finish(state: Inventory): void {
     for (const [key, answer] of this.#answered) {
       const kept = state.requests.get(key)
-      if (kept === undefined || canonicalJson(kept.result) !== answer) this.#faults.report(`the answered write ${key} is lost`)
+      const carriedAt = this.#carried.get(key)?.at ?? 0
+      const mayBeForgotten = kept === undefined && this.#latestAt - carriedAt >= REQUEST_KEPT_MS
+      if (!mayBeForgotten && (kept === undefined || canonicalJson(kept.result) !== answer))
+        this.#faults.report(`the answered write ${key} is lost`)
     }
   }
 

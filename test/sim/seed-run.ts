@@ -4,6 +4,7 @@ import { errorText } from '../../src/base/errors.ts'
 import { type DatastoreId, type RequestKey } from '../../src/base/ids.ts'
 import { Administrator } from './administrator.ts'
 import { initialise, join, powerOn, quorumGrows } from './founding.ts'
+import { Membership } from './membership.ts'
 import { Nemesis } from './nemesis.ts'
 import { demandProgress } from './progress.ts'
 import { type Counts, type Sink } from './trace.ts'
@@ -13,9 +14,9 @@ import { World } from './world.ts'
 
 export interface SeedOptions {
   readonly seed: number
-  readonly hosts: number
-  /** Virtual seconds of faults. */
-  readonly seconds: number
+  /** Null: drawn from the seed, as the length of the faults in virtual seconds. */
+  readonly hosts: number | null
+  readonly seconds: number | null
   readonly sink?: Sink
 }
 
@@ -27,6 +28,7 @@ export interface SeedReport {
   /** Equal for equal runs. */
   readonly hash: string
   readonly virtualMs: number
+  /** What it was drawn with, for people. */
   readonly weather: string
 }
 
@@ -42,7 +44,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedReport> {
   const onUnheard = (error: unknown): void => world.faults.report(`a rejection that nobody heard: ${stackOf(error)}`)
   process.on('unhandledRejection', onUnheard)
   try {
-    await live(world, weather, options.seconds * 1000)
+    await live(world, weather, (options.seconds ?? weather.seconds) * 1000)
   } catch (error) {
     failure = errorText(error)
   } finally {
@@ -54,24 +56,28 @@ export async function runSeed(options: SeedOptions): Promise<SeedReport> {
 }
 
 async function live(world: World, weather: Weather, faultsMs: number): Promise<void> {
-  const nemesis = new Nemesis(world, weather)
-  const workload = new Workload(world, weather)
   const [founder, ...others] = [...world.hosts.values()]
+  const firstComers = others.slice(0, others.length - weather.newcomers)
+  const membership = new Membership(world, others.slice(firstComers.length))
+  const nemesis = new Nemesis(world, weather, membership)
+  const workload = new Workload(world, weather)
   await powerOn(world, [...world.hosts.values()])
   await initialise(world, present(founder, 'first host'))
   await addDatastore(world)
   if (weather.early) nemesis.start()
-  for (const host of others) await join(world, host)
+  for (const host of firstComers) await join(world, host)
   if (!weather.early) {
     await quorumGrows(world)
     nemesis.start()
   }
+  membership.start()
   workload.start()
   await world.run(faultsMs)
   workload.stop()
   nemesis.stop()
+  membership.finish()
   await world.runUntil('everybody has an answer', () => workload.waiting === 0, LAST_ANSWERS_MS)
-  await demandProgress(world)
+  await demandProgress(world, () => membership.open)
 }
 
 async function addDatastore(world: World): Promise<void> {

@@ -77,12 +77,14 @@ export class SimHost {
   #lives = 0
   #life: Life | undefined
   #restart: Timer | undefined
+  #wallOffsetMs: number
 
   constructor(wish: HostWish, identity: { readonly id: HostId; readonly address: string }, world: Surroundings) {
     this.name = wish.name
     this.id = identity.id
     this.#address = identity.address
     this.#wish = wish
+    this.#wallOffsetMs = wish.wallOffsetMs
     this.#world = world
     this.hypervisor = new FakeHypervisor({ clock: this.#newClock() })
     this.disk = new HostDisk(world.clock, world.random, {
@@ -173,6 +175,22 @@ export class SimHost {
     life.frozen = false
     life.clock.resume()
     this.#world.trace.note(this.name, 'agent thawed')
+  }
+
+  /** Its wall clock is set by somebody; every process of this host sees it. */
+  jumpClock(toOffsetMs: number): void {
+    this.#life?.clock.jump(toOffsetMs - this.#wallOffsetMs)
+    this.#wallOffsetMs = toOffsetMs
+    this.#world.trace.note(this.name, 'wall clock set', Math.round(toOffsetMs), () => `${Math.round(toOffsetMs)} ms off`)
+  }
+
+  /** Its membership is gone with its disk; identity, run ledger and guests stay. The new agent waits for a token. */
+  wipe(): void {
+    this.killAgent(false)
+    this.disk.replace()
+    this.#world.logWatch.wiped(this)
+    this.#world.trace.note(this.name, 'wiped')
+    this.startAgent()
   }
 
   startAgent(): void {
@@ -285,7 +303,7 @@ export class SimHost {
   }
 
   #newClock(): MachineClock {
-    return this.#world.clock.machine({ rate: this.#wish.clockRate, wallOffsetMs: this.#wish.wallOffsetMs })
+    return this.#world.clock.machine({ rate: this.#wish.clockRate, wallOffsetMs: this.#wallOffsetMs })
   }
 
   #log(number: number): Log {

@@ -93,14 +93,17 @@ export class StateWatch {
   #leaderCommandsCountInTheirTerm({ index, term, record, before, after }: Applied): void {
     const { command } = record
     if (!('leaderTerm' in command) || command.leaderTerm === term) return
-    if (BY_ID.some((table) => before[table] !== after[table])) {
+    if (before.events !== after.events || BY_ID.some((table) => before[table] !== after[table])) {
       this.#faults.report(`entry ${index}: ${command.kind} decided in term ${command.leaderTerm} took effect in term ${term}`)
     }
   }
 
   /** One that was lost may then be missed: two of two would be less than one of one. */
-  #votersStayOdd({ index, record, after }: Applied): void {
+  #votersStayOdd({ index, record, before, after }: Applied): void {
     const { command } = record
+    // A host that leaves, or comes back as another member, takes its vote with it.
+    for (const { id, member } of before.hosts === after.hosts ? [] : before.hosts.values())
+      if (after.hosts.get(id)?.member !== member) this.#voters.delete(member)
     if (command.kind !== 'voters-change' || after.events.at(-1)?.index !== index) return
     for (const member of command.promote) this.#voters.add(member)
     for (const member of [...command.demote, ...command.remove]) this.#voters.delete(member)

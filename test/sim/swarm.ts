@@ -1,75 +1,100 @@
-// Runs many seeds of the simulated world: ./dev run node test/sim/swarm.ts --seeds 100 --from 1 --hosts 3 --seconds 60 [--trace]
+// Runs many seeds of the simulated world: ./dev run node test/sim/swarm.ts --minutes 30, or --seeds 100; one seed step by step with --trace.
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { runSeed, type SeedReport } from './seed-run.ts'
-import { COUNTED, type Counted, noCounts, type Sink } from './trace.ts'
+import { replayCommand, type SwarmLengths, SwarmTally } from './swarm-tally.ts'
+import { runInWorkers } from './swarm-workers.ts'
+import { COUNTED, type Sink } from './trace.ts'
 
-export interface SwarmOptions {
-  readonly seeds: readonly number[]
-  readonly hosts: number
-  readonly seconds: number
+/** How often a long run says that it lives. */
+const TELL_MS = 60_000
+
+interface SwarmWish extends SwarmLengths {
+  readonly from: number
+  /** Whichever comes first. */
+  readonly seeds: number
+  readonly minutes: number
+  readonly workers: number
+  readonly trace: boolean
 }
 
-export interface SwarmReport {
-  readonly runs: readonly SeedReport[]
-  readonly counts: Readonly<Record<Counted, number>>
-}
-
-export async function runSwarm(options: SwarmOptions, onRun: (report: SeedReport) => void = () => {}): Promise<SwarmReport> {
-  const runs: SeedReport[] = []
-  const counts = noCounts()
-  for (const seed of options.seeds) {
-    const report = await runSeed({ seed, hosts: options.hosts, seconds: options.seconds })
-    for (const name of COUNTED) counts[name] += report.counts[name]
-    runs.push(report)
-    onRun(report)
-  }
-  return { runs, counts }
-}
-
-/** What to type to see a failing run again, step by step. */
-export function replayCommand(seed: number, { hosts, seconds }: Pick<SwarmOptions, 'hosts' | 'seconds'>): string {
-  return `./dev run node test/sim/swarm.ts --seeds 1 --from ${seed} --hosts ${hosts} --seconds ${seconds} --trace`
-}
-
-async function main(): Promise<void> {
+function parseWish(): SwarmWish {
   const { values } = parseArgs({
     options: {
-      seeds: { type: 'string', default: '20' },
+      seeds: { type: 'string' },
+      minutes: { type: 'string' },
       from: { type: 'string', default: '1' },
-      hosts: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '60' },
+      hosts: { type: 'string' },
+      seconds: { type: 'string' },
+      workers: { type: 'string' },
       trace: { type: 'boolean', default: false },
     },
   })
-  const [seeds, from, hosts, seconds] = [values.seeds, values.from, values.hosts, values.seconds].map(Number)
-  if (![seeds, from, hosts, seconds].every((value) => value !== undefined && Number.isInteger(value) && value > 0)) {
-    throw new Error('--seeds, --from, --hosts and --seconds are whole numbers above 0')
+  const number = (name: 'seeds' | 'minutes' | 'from' | 'hosts' | 'seconds' | 'workers'): number | undefined => {
+    const text = values[name]
+    const value = Number(text)
+    if (text !== undefined && !(value > 0 && (Number.isInteger(value) || name === 'minutes'))) {
+      throw new Error(`--${name} ${text}: a whole number above 0 is needed`)
+    }
+    return text === undefined ? undefined : value
   }
-  const options = { seeds: Array.from({ length: seeds ?? 0 }, (_, at) => (from ?? 1) + at), hosts: hosts ?? 3, seconds: seconds ?? 60 }
-  if (values.trace) return traceOne(options)
+  const minutes = number('minutes')
+  return {
+    from: number('from') ?? 1,
+    seeds: number('seeds') ?? (minutes === undefined ? 20 : Number.MAX_SAFE_INTEGER),
+    minutes: minutes ?? Number.MAX_SAFE_INTEGER,
+    hosts: number('hosts') ?? null,
+    seconds: number('seconds') ?? null,
+    workers: number('workers') ?? availableParallelism(),
+    trace: values.trace,
+  }
+}
+
+async function runMany(wish: SwarmWish): Promise<void> {
+  const { from, seeds, minutes, hosts, seconds } = wish
+  const tally = new SwarmTally()
   const startedAt = performance.now()
-  const { runs, counts } = await runSwarm(options, (report) => tell(report, options))
-  const realS = (performance.now() - startedAt) / 1000
-  const virtualS = runs.reduce((sum, { virtualMs }) => sum + virtualMs, 0) / 1000
-  for (const [name, count] of Object.entries(counts)) console.log(`${String(count).padStart(9)}  ${name}`)
-  const failed = runs.filter(({ failure }) => failure !== null)
-  console.log(`${runs.length} seeds, ${virtualS.toFixed(0)} virtual seconds in ${realS.toFixed(1)} s (${(virtualS / realS).toFixed(0)}x)`)
-  console.log(failed.length === 0 ? 'no violation' : `${failed.length} seeds failed: ${failed.map(({ seed }) => seed).join(' ')}`)
-  process.exitCode = failed.length === 0 ? 0 : 1
-}
-
-function tell({ seed, failure, hash, weather }: SeedReport, options: SwarmOptions): void {
-  if (failure === null) return console.log(`seed ${seed} ${hash} ok`)
-  console.log(`seed ${seed} ${hash} FAILED\n${failure}\n  ${weather}\n  ${replayCommand(seed, options)}`)
-}
-
-async function traceOne({ seeds, hosts, seconds }: SwarmOptions): Promise<void> {
-  const sink: Sink = (atMs, who, what, words) => console.log(`${(atMs / 1000).toFixed(3).padStart(9)} ${who.padEnd(4)} ${what} ${words}`)
-  for (const seed of seeds) {
-    const report = await runSeed({ seed, hosts, seconds, sink })
-    console.log(`${report.weather}\n${report.failure ?? 'no violation'}`)
-    process.exitCode = report.failure === null ? 0 : 1
+  const elapsedS = (): number => (performance.now() - startedAt) / 1000
+  let given = 0
+  const next = (): Parameters<typeof runSeed>[0] | undefined => {
+    if (given >= seeds || elapsedS() >= minutes * 60) return undefined
+    given += 1
+    return { seed: from + given - 1, hosts, seconds }
   }
+  const ticker = setInterval(() => console.log(progress(tally, elapsedS())), TELL_MS)
+  await runInWorkers(Math.min(wish.workers, seeds), next, (report) => {
+    tally.add(report)
+    if (report.failure !== null) tellFailure(report, wish)
+  })
+  clearInterval(ticker)
+  tellEnd(tally, elapsedS(), wish)
 }
 
-if (import.meta.main) await main()
+function progress({ seeds, virtualMs, failures }: SwarmTally, realS: number): string {
+  const hours = (virtualMs / 3_600_000).toFixed(2)
+  return `${Math.round(realS / 60)} min: ${seeds} seeds, ${hours} virtual hours (${(virtualMs / 1000 / realS).toFixed(0)}x), ${failures.length} failed`
+}
+
+function tellFailure({ seed, failure, hash, weather }: SeedReport, lengths: SwarmLengths): void {
+  console.log(`seed ${seed} ${hash} FAILED\n${failure}\n  ${weather}\n  ${replayCommand(seed, lengths)}`)
+}
+
+function tellEnd(tally: SwarmTally, realS: number, wish: SwarmWish): void {
+  for (const name of COUNTED) console.log(`${String(tally.counts[name]).padStart(9)}  ${name}`)
+  console.log(progress(tally, realS))
+  const asleep = tally.asleep()
+  for (const line of asleep) console.log(`nothing happened: ${line}`)
+  for (const { seed } of tally.failures) console.log(`failed: ${replayCommand(seed, wish)}`)
+  if (tally.failures.length === 0) console.log('no violation')
+  process.exitCode = tally.failures.length === 0 && asleep.length === 0 ? 0 : 1
+}
+
+async function traceOne({ from, hosts, seconds }: SwarmWish): Promise<void> {
+  const sink: Sink = (atMs, who, what, words) => console.log(`${(atMs / 1000).toFixed(3).padStart(9)} ${who.padEnd(4)} ${what} ${words}`)
+  const report = await runSeed({ seed: from, hosts, seconds, sink })
+  console.log(`${report.weather}\n${report.failure ?? 'no violation'}`)
+  process.exitCode = report.failure === null ? 0 : 1
+}
+
+const wish = parseWish()
+await (wish.trace ? traceOne(wish) : runMany(wish))

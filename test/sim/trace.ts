@@ -1,8 +1,9 @@
 // What happened in a simulated world: a running hash that proves two runs equal, counters that prove a run did something, lines for people.
 import { type Clock } from '../../src/base/clock.ts'
+import { FAULT_KINDS } from './weather.ts'
 
 /** Counted over a run: floors for these make sure that seeds are not spent on idle ticks. */
-export const COUNTED = [
+const COVERAGE = [
   'elections',
   'leader changes',
   'agent kills',
@@ -10,10 +11,10 @@ export const COUNTED = [
   'power cuts',
   'power cuts that lost writes',
   'freezes',
-  'partitions',
-  'one-way cuts',
-  'connection resets',
-  'disk errors',
+  'hosts joined late',
+  'hosts removed',
+  'disks wiped',
+  'fresh leaders felled',
   'truncations',
   'snapshots sent',
   'snapshots installed',
@@ -31,6 +32,9 @@ export const COUNTED = [
   'reads',
   'entries',
 ] as const
+
+/** What happened, and what was done to the mesh. */
+export const COUNTED = [...COVERAGE, ...FAULT_KINDS] as const
 
 export type Counted = (typeof COUNTED)[number]
 export type Counts = Readonly<Record<Counted, number>>

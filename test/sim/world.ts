@@ -85,6 +85,12 @@ export class World {
     return id
   }
 
+  /** As far as anybody knows, the mesh counts the member on its disk as this host. */
+  isMember(host: SimHost): boolean {
+    const { member } = host.disk
+    return member !== null && this.stateWatch.newest?.hosts.get(host.id)?.member === member
+  }
+
   host(name: string): SimHost {
     return present(this.hosts.get(name), `host ${name}`)
   }
