@@ -72,7 +72,7 @@ async function runMany(wish: SwarmWish): Promise<void> {
 
 function progress({ seeds, virtualMs, failures }: SwarmTally, realS: number): string {
   const hours = (virtualMs / 3_600_000).toFixed(2)
-  return `${Math.round(realS / 60)} min: ${seeds} seeds, ${hours} virtual hours (${(virtualMs / 1000 / realS).toFixed(0)}x), ${failures.length} failed`
+  return `${(realS / 60).toFixed(1)} min: ${seeds} seeds, ${hours} virtual hours (${(virtualMs / 1000 / realS).toFixed(0)}x), ${failures.length} failed`
 }
 
 function tellFailure({ seed, failure, hash, weather }: SeedReport, lengths: SwarmLengths): void {
