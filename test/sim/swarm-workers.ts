@@ -1,12 +1,13 @@
 // Runs seeds in processes of their own, one a core; a process that dies or hangs is the failure of the seed it had.
 import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
 import { realClock } from '../../src/base/clock.ts'
 import { type SeedOptions, type SeedReport } from './seed-run.ts'
 import { noCounts } from './trace.ts'
 
 /** A seed takes seconds; one that takes so long turns in a circle in which no virtual time passes. */
 const SEED_LIMIT_MS = 300_000
-const PROGRAM = new URL('./swarm-worker.ts', import.meta.url)
+const PROGRAM = join(import.meta.dirname, 'swarm-worker.ts')
 
 /** `next` gives what to run next, undefined when there is nothing more. Resolves when all is done. */
 export async function runInWorkers(count: number, next: () => SeedOptions | undefined, onRun: (report: SeedReport) => void): Promise<void> {

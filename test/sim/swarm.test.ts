@@ -1,5 +1,5 @@
 // The simulated world on a fixed set of seeds: no violation in any of them, and enough happening in all of them together.
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { runProgram } from '../lab/run-program.ts'
 import { KEPT_SEEDS } from './kept-seeds.ts'
@@ -34,7 +34,7 @@ describe('the simulated world', { timeout: TIMEOUT_MS }, () => {
   })
 
   it('is run as a command by many processes at once, which says what happened', async () => {
-    const program = fileURLToPath(new URL('./swarm.ts', import.meta.url))
+    const program = join(import.meta.dirname, 'swarm.ts')
     const given = ['--seeds', '3', '--from', '5', '--hosts', '3', '--seconds', '2', '--workers', '2']
     const { code, stdout } = await runProgram([process.execPath, program, ...given])
     expect({ code, last: stdout.trim().split('\n').at(-1) }, stdout).toEqual({ code: 0, last: 'no violation' })
