@@ -66,9 +66,8 @@ async function tryToJoin(world: World, host: SimHost, number: number): Promise<s
   return 'why' in token ? token.why : useToken(world, life, token.text)
 }
 
-/** One voter of one or two hosts, three of three or four, five of more. */
 export async function quorumGrows(world: World): Promise<void> {
-  const wanted = world.hosts.size < 3 ? 1 : world.hosts.size < 5 ? 3 : 5
+  const wanted = votersWanted(world.hosts.size)
   const grown = (): boolean => [...world.hosts.values()].some((host) => belongs(host) && votersOf(clusterOf(host)) === wanted)
   let nextLook = 0
   let isGrown = false
@@ -79,6 +78,11 @@ export async function quorumGrows(world: World): Promise<void> {
     return isGrown
   }
   await world.runUntil(`${wanted} members vote`, look, QUORUM_MS)
+}
+
+/** One voter of one or two hosts, three of three or four, five of more. */
+export function votersWanted(hosts: number): number {
+  return hosts < 3 ? 1 : hosts < 5 ? 3 : 5
 }
 
 export function votersOf(cluster: Cluster): number {

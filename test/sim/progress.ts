@@ -7,7 +7,7 @@ import { type Job, type Vm } from '../../src/inventory/model.ts'
 import { stateText } from '../fixture/state-text.ts'
 import { sameEpoch } from '../../src/inventory/view.ts'
 import { Administrator } from './administrator.ts'
-import { clusterOf, votersOf } from './founding.ts'
+import { clusterOf, votersOf, votersWanted } from './founding.ts'
 import { pathOf } from './shared-files.ts'
 import { type SimHost } from './sim-host.ts'
 import { TOO_MUCH_MIB } from './workload.ts'
@@ -49,7 +49,7 @@ async function reach(world: World, end: number, missing: () => readonly string[]
   }
 }
 
-/** One leader that all know, everybody caught up, three voters. */
+/** One leader that all know, everybody caught up, as many voters as the hosts make useful. */
 function meshIsWhole(world: World): readonly string[] {
   const hosts = [...world.hosts.values()]
   const missing = hosts.filter(({ agent }) => agent === undefined || !agent.api.lifecycle.initialised())
@@ -58,7 +58,7 @@ function meshIsWhole(world: World): readonly string[] {
   const leaders = found.filter(({ status }) => status.leading)
   const [leader] = leaders
   if (leader === undefined || leaders.length > 1) return [`${leaders.length} hosts lead`]
-  const wanted = hosts.length < 3 ? 1 : 3
+  const wanted = votersWanted(hosts.length)
   const voters = votersOf(clusterOf(leader.host))
   return [
     ...found.filter(({ status }) => status.leader !== leader.host.id).map(({ host }) => `${host.name} does not follow ${leader.host.name}`),
