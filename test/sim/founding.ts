@@ -67,7 +67,7 @@ async function tryToJoin(world: World, host: SimHost, number: number): Promise<s
 }
 
 export async function quorumGrows(world: World): Promise<void> {
-  const wanted = votersWanted(world.hosts.size)
+  const wanted = votersWanted([...world.hosts.values()].filter(belongs).length)
   const grown = (): boolean => [...world.hosts.values()].some((host) => belongs(host) && votersOf(clusterOf(host)) === wanted)
   let nextLook = 0
   let isGrown = false
