@@ -101,13 +101,20 @@ async function restore(
     vms: [...vms.values()].map(({ name }) => name).sort(),
     tokens: tokens.size,
   }
-  if (dryRun) return restored
+  if (dryRun || isRestored(lifecycle, sum)) return restored
   const host = { id: mesh.self, addresses: mesh.ownAddresses(), ...joiner(ports, 'host') }
   const renewal = { cause: 'restored', host, generation: restored.generation.to, plan: sum } as const
   await lifecycle.found(() => beginGeneration(memberPorts(ports), { machine, salvaged, renewal }))
   const { member } = memberSession(lifecycle)
   await within({ clock, ms: SETTLE_MS, what: 'leading the restored mesh', signal }, (limited) => leads(member, limited))
   return restored
+}
+
+/** By this very backup: a restore whose answer was lost may be asked for again. */
+function isRestored({ session }: Lifecycle, sum: string): boolean {
+  const { events, mesh } = session?.member.machine.inventory() ?? { events: [], mesh: null }
+  const last = events.findLast(({ type }) => type === 'mesh.restored')
+  return last?.data['plan'] === sum && last.data['generation'] === mesh?.generation
 }
 
 /** A person says so, whatever this host's own generation has: what only that has is given up. */

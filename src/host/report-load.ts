@@ -8,6 +8,7 @@ import { startLoop } from '../base/loop.ts'
 import { type Cluster } from '../inventory/cluster.ts'
 import { type HostLoad, type Load, type StoresLoad, type VmLoad } from '../inventory/load.ts'
 import { type Datastore } from '../inventory/model.ts'
+import { sameEpoch } from '../inventory/view.ts'
 import { type Mesh } from '../mesh/mesh.ts'
 import { type Driver, type RunCounters } from '../vm/driver.ts'
 
@@ -91,7 +92,7 @@ function measurer(options: ReportLoadOptions): () => Promise<Report> {
     const seconds = Math.max(0.001, (now.atMs - last.atMs) / 1000)
     const mhz = cluster.view().hosts.get(self)?.facts.cpu.mhz ?? 0
     const vms = counters.map((run): Report['vms'][number] => {
-      const before = last.counters.find((old) => old.vm === run.vm && old.epoch.counter === run.epoch.counter)
+      const before = last.counters.find((old) => old.vm === run.vm && sameEpoch(old.epoch, run.epoch))
       const cpuSeconds = run.cpuSeconds - (before?.cpuSeconds ?? run.cpuSeconds)
       return [run.vm, { cpuMHz: Math.round((cpuSeconds / seconds) * mhz), residentMiB: run.residentMiB, uptimeS: run.uptimeS }]
     })

@@ -6,12 +6,14 @@ import { type Draft } from './draft.ts'
 import { failJob } from './jobs.ts'
 import { type CommandResult } from './model.ts'
 import { openJob } from './open-jobs.ts'
+import { HELD, heldReason } from './restored-vms.ts'
 import { done, refused } from './results.ts'
 
 /**
  * A mesh goes on with one voter. Its hosts stay its hosts, each still as the member that it was: they come back as other ones. No ownership
  * ends here: a VM whose host is away stays that host's. What a backup says may be long over: its tokens are revoked, as some may have been since,
- * and VMs that this host would start by its word are off until a person starts them, as they may run elsewhere by now.
+ * and VMs that this host would start by its word are off until a person starts them, as they may run elsewhere by now. Those of other hosts
+ * are believed once their host reports them running (`onlyBackedUp` in apply-run.ts).
  */
 export function applyRenewal(draft: Draft, command: Extract<Command, { kind: 'mesh-renew' }>): CommandResult {
   const { mesh } = draft.state
@@ -24,7 +26,7 @@ export function applyRenewal(draft: Draft, command: Extract<Command, { kind: 'me
   const before = draft.state.hosts.get(host.id)
   const reasons = joinerReasons(draft, before === undefined ? host : { ...host, name: before.name, role: before.role })
   if (reasons.length > 0) return refused(`host ${host.name} cannot go on with mesh ${mesh.name}`, reasons)
-  draft.setMesh({ ...mesh, generation, generationId })
+  draft.setMesh({ ...mesh, generation, generationId, ...(cause === 'restored' ? { restored: generation } : {}) })
   if (before === undefined) forget(draft, host.id)
   draft.put('hosts', before === undefined ? admitted(draft, host, 'up', 0) : asAnotherMember(before, host))
   if (cause === 'restored') distrust(draft, host.id)
@@ -36,6 +38,7 @@ function distrust(draft: Draft, self: HostId): void {
   for (const token of draft.state.tokens.values()) draft.put('tokens', { ...token, revoked: true })
   for (const vm of draft.state.vms.values()) {
     const others = vm.owner !== null && vm.owner.host !== self
+    if (others) draft.put('vms', { ...vm, observed: null })
     if (others || (vm.owner === null && vm.desired.power === 'off')) continue
     draft.put('vms', {
       ...vm,
@@ -44,9 +47,8 @@ function distrust(draft: Draft, self: HostId): void {
       observed: null,
       lastHost: vm.owner?.host ?? vm.lastHost,
     })
-    draft.event('vm.held', `vm ${vm.name}`, { id: vm.id, why: 'the mesh was restored from a backup, and the VM may run elsewhere' })
+    draft.event('vm.held', `vm ${vm.name}`, { id: vm.id, why: HELD })
     const job = openJob(draft.state, vm.id)
-    const fix = `make sure that it runs nowhere, then hostmesh vm start ${vm.name}`
-    if (job !== null) failJob(draft, job, [{ code: 'restored', message: 'the mesh was restored from a backup', fix }])
+    if (job !== null) failJob(draft, job, [heldReason(vm.name)])
   }
 }

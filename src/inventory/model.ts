@@ -43,6 +43,8 @@ export interface Mesh {
   readonly createdAt: number
   /** Hosts that were taken out, the newest last: they are told so when they knock. Absent: none ever was. */
   readonly removed?: readonly RemovedHost[]
+  /** The generation that a backup began last: what older epochs say was true when the backup was made. Absent: none ever did. */
+  readonly restored?: number
 }
 
 export interface RemovedHost {

@@ -71,6 +71,7 @@ const mesh = object<Mesh>({
       REMOVED_KEPT,
     ),
   ),
+  restored: optional(is.count),
 })
 
 const host = object<Host>({

@@ -1,13 +1,13 @@
 // Backups on disk: what was written is read again, and what is no whole backup is refused by its reason.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { loadBackup } from '../../src/cluster/renewal.ts'
-import { endLine, headLine, rowLine } from '../../src/inventory/backup-lines.ts'
+import { rowLine } from '../../src/inventory/backup-lines.ts'
 import { type Inventory } from '../../src/inventory/inventory.ts'
 import { eachRow } from '../../src/inventory/snapshot.ts'
-import { aMeshWithRunningVm, meshId, START_AT } from '../fixture/inventory.ts'
+import { asText, backupLines, closed } from '../fixture/backup-lines.ts'
+import { aMeshWithRunningVm } from '../fixture/inventory.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
 
 let file: string
@@ -17,25 +17,12 @@ let inventory: Inventory
 beforeEach(async () => {
   file = join(await temporaryDirectory(), 'lab.backup')
   inventory = aMeshWithRunningVm({ datastores: ['images'] }).now
-  lines = linesOf(inventory)
+  lines = backupLines(inventory)
   write(lines)
 })
 
-function linesOf(state: Inventory): readonly string[] {
-  const mesh = { id: meshId('mesh1'), name: 'lab', generation: 1 }
-  const head = headLine({ mesh, index: state.index, term: 4, at: START_AT, by: 'h1', program: '0.1.0', stale: false })
-  const rows = [...eachRow(state)].map(([key, value]) => rowLine(key, value))
-  return closed([head, ...rows])
-}
-
-function closed(all: readonly string[]): readonly string[] {
-  const sum = createHash('sha256')
-  for (const line of all) sum.update(`${line}\n`)
-  return [...all, endLine(all.length - 1, sum.digest('hex'))]
-}
-
 function write(all: readonly string[]): void {
-  writeFileSync(file, all.map((line) => `${line}\n`).join(''))
+  writeFileSync(file, asText(all))
 }
 
 const refusal = (code: string) => ({ code: 'refused', reasons: [{ code, fix: expect.any(String) }] })

@@ -81,6 +81,29 @@ describe('mesh-renew', () => {
     expect(log.lastEvents()).toContain('vm.held')
   })
 
+  it('holds a VM whose host lost it before the mesh was restored, and starts one again that the host has reported since', () => {
+    const log = aMeshWithRunningVm()
+    for (const name of ['gone', 'here', 'recovered']) {
+      log.do(someVm(name, { startJob: jobId(name) }))
+      log.assign(name, 'h3')
+      log.observe(name, 'running')
+    }
+    log.do(renewal({ host: aJoiner('h1', { member: memberId(22) }) }))
+    log.stop('recovered', 'host-down')
+    expect(log.vm('recovered')).toMatchObject({ owner: null, desired: { power: 'on' } })
+    log.do(renewal({ cause: 'restored', generation: 3, host: aJoiner('h1', { member: memberId(11) }) }))
+    expect(log.now.mesh?.restored).toBe(3)
+    log.observe('here', 'running')
+    log.stop('here', 'host-down')
+    expect(log.vm('here')).toMatchObject({ owner: null, desired: { power: 'on' } })
+    log.stop('gone', 'host-down')
+    expect(log.vm('gone')).toMatchObject({ owner: null, desired: { power: 'off' } })
+    expect(log.lastEvents()).toEqual(['vm.interrupted', 'vm.held'])
+    log.assign('here', 'h3')
+    log.stop('here', 'host-down')
+    expect(log.vm('here').desired.power, 'of an epoch since the restore').toBe('on')
+  })
+
   it('takes in a host that the backup does not know, unless its name is taken', () => {
     const log = aMesh({ hosts: 2 })
     const twin = aJoiner('h9', { name: 'h1' })

@@ -1,5 +1,6 @@
 // Production agents on simulated machines, without the checks of a whole world: a recovery breaks what holds within one generation.
-import { type Recovered, type RecoveryView } from '../../src/api/context.ts'
+import { setImmediate } from 'node:timers/promises'
+import { type Recovered, type RecoveryView, type Restored } from '../../src/api/context.ts'
 import { present } from '../../src/base/assert.ts'
 import { type HostId, type RequestKey, type TokenId } from '../../src/base/ids.ts'
 import { seededRandom } from '../../src/base/random.ts'
@@ -22,6 +23,13 @@ export class Agents {
   readonly network: FakeNetwork
   readonly hosts: ReadonlyMap<string, SimHost>
   #keys = 0
+
+  /** `h1`, switched on, of no mesh. */
+  static async fresh(): Promise<Agents> {
+    const agents = new Agents([(await identityOf(new Uint8Array(32).fill(1))).hostId], 1)
+    await agents.powerOn('h1')
+    return agents
+  }
 
   /** `h1` … `hN`, switched on, one mesh, with all the voters that there can be. */
   static async mesh(count: number, seed = 1): Promise<Agents> {
@@ -152,6 +160,28 @@ export class Agents {
 
   rejoin(name: string, to: string): Promise<Recovered> {
     return this.settle(this.api(name).recovery.rejoin(this.id(to), signal))
+  }
+
+  async restore(name: string, path: string): Promise<Restored> {
+    const { done } = await this.restoring(name, path)
+    return this.settle(done)
+  }
+
+  /** A restore that has read its file, which is a real one, and waits for the disk of its host, or is done: no virtual time has passed. */
+  async restoring(name: string, path: string): Promise<{ readonly done: Promise<Restored> }> {
+    await this.clock.drain()
+    const { pending } = this.clock
+    let settled = false
+    const done = this.api(name).recovery.restore(path, { dryRun: false }, signal)
+    const mark = (): void => {
+      settled = true
+    }
+    done.then(mark, mark)
+    while (!settled && this.clock.pending === pending) {
+      await setImmediate()
+      await this.clock.drain()
+    }
+    return { done }
   }
 
   generation(name: string): number | undefined {

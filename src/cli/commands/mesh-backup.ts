@@ -1,5 +1,5 @@
 // `hostmesh mesh backup` and `hostmesh mesh restore`: the agreed state in a file, and a mesh made of it.
-import { open, rename, rm } from 'node:fs/promises'
+import { link, open, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { buildCommand } from '@stricli/core'
 import { errorOf } from '../../api/client.ts'
@@ -52,20 +52,21 @@ interface Written {
   readonly bytes: number
 }
 
-/** Beside its place first: FILE is a whole backup or is not there. */
+/** Beside its place first: FILE is a whole backup or is not there. What an earlier try left behind is removed, not written into: others may have it open. */
 async function writeFile(file: string, messages: AsyncIterable<BackupMessage>): Promise<Written> {
   const scratch = `${file}.part`
   if (await exists(file)) throw new OperationError('conflict', `${file} exists already, and is not written over: name a new file`)
-  const handle = await open(scratch, 'w', PRIVATE_FILE).catch((cause: unknown) => cannotWrite(file, cause))
+  await rm(scratch, { force: true }).catch((cause: unknown) => cannotWrite(file, cause))
+  const handle = await open(scratch, 'wx', PRIVATE_FILE).catch((cause: unknown) => cannotWrite(file, cause))
   try {
     let lines = 0
     let bytes = 0
     for await (const message of messages) {
       if (message.kind === 'failed') throw errorOf(message.error, 0)
       if (message.kind === 'done') {
-        await handle.chmod(PRIVATE_FILE)
         await handle.sync()
-        await rename(scratch, file)
+        // Not a rename: that would write over a file that came meanwhile.
+        await link(scratch, file).catch((cause: unknown) => cannotWrite(file, cause))
         await syncDirectory(dirname(file))
         // Without the head and the end.
         return { index: message.index, rows: lines - 2, bytes }

@@ -1,0 +1,59 @@
+// A host that belongs to no mesh makes the mesh of a backup: once, whole or not at all.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { asText, backupLines } from '../fixture/backup-lines.ts'
+import { aMeshWithRunningVm, hostId, someVm, type TestLog, vmId } from '../fixture/inventory.ts'
+import { temporaryDirectory } from '../fixture/temporary-directory.ts'
+import { Agents } from './agents.ts'
+
+let agents: Agents | undefined
+let file: string
+
+beforeEach(async () => {
+  file = join(await temporaryDirectory(), 'lab.backup')
+  writeFileSync(file, asText(backupLines(backedUp().now)))
+})
+afterEach(() => agents?.end())
+
+function backedUp(): TestLog {
+  const log = aMeshWithRunningVm({ datastores: ['images'] })
+  log.do({ kind: 'host-set', host: hostId('h1'), name: 'rack1' })
+  return log
+}
+
+it('restored again from the same file it is done already, from another one refused', async () => {
+  agents = await Agents.fresh()
+  const first = await agents.restore('h1', file)
+  const { mesh } = agents.view('h1')
+  expect(await agents.restore('h1', file)).toEqual(first)
+  expect(mesh?.generation).toBe(2)
+  expect(agents.view('h1').mesh).toEqual(mesh)
+  const other = backedUp()
+  other.do(someVm('other'))
+  writeFileSync(file, asText(backupLines(other.now)))
+  await expect(agents.restore('h1', file)).rejects.toMatchObject({ code: 'conflict' })
+})
+
+it('cut off by a power cut at any moment it is whole or not begun, and can be asked for again', async () => {
+  const found = new Set<number | undefined>()
+  for (let ms = 0; !found.has(2); ms += 7) {
+    const world = await Agents.fresh()
+    agents = world
+    world.host('h1').disk.mood.syncMs = [10, 10]
+    const { done } = await world.restoring('h1', file)
+    done.catch(() => undefined)
+    await world.run(ms)
+    world.powerCut('h1')
+    await world.powerOn('h1')
+    if (world.api('h1').lifecycle.initialised()) await world.until('it knows what it is', () => world.generation('h1') !== undefined)
+    found.add(world.generation('h1'))
+    await world.restore('h1', file)
+    expect(world.generation('h1')).toBe(2)
+    expect(world.votersOf('h1')).toEqual(['h1'])
+    expect(world.view('h1').vms.has(vmId('web'))).toBe(true)
+    expect(await world.write('h1', someVm('db'))).toMatchObject({ kind: 'done' })
+    await world.end()
+  }
+  expect([...found]).toEqual([undefined, 2])
+})
