@@ -36,6 +36,14 @@ export async function startAgent(ports: AgentPorts): Promise<Agent> {
   }
 }
 
+/** What a member had applied before it was found damaged stays to be seen, marked as old; one that could not load anything has nothing to show. */
+function damageOf(session: Session | undefined): { readonly why: string; readonly alone: boolean } | null {
+  const health = session?.member.replica.health()
+  if (session === undefined || health?.kind !== 'damaged' || session.member.machine.inventory().mesh !== null) return null
+  const { introduced, member } = session.member.identity
+  return { why: health.why, alone: introduced.every((host) => host.member === member) }
+}
+
 function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery): ApiContext {
   const { mesh, clock, random, log, files } = ports
   const ended = (): string | null => (lifecycle.removal === null ? null : removalText(lifecycle.removal))
@@ -57,6 +65,7 @@ function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery)
     lifecycle: {
       initialised: () => lifecycle.session !== undefined,
       ended,
+      damaged: () => damageOf(lifecycle.session),
       init: (name) => lifecycle.init(name),
       join: (request, signal) => lifecycle.join(request, signal),
     },

@@ -142,13 +142,13 @@ async function goOverAlone(ports: AgentPorts, lifecycle: Lifecycle, signal: Abor
 }
 
 /**
- * Asks first and changes afterwards: until the reply is saved, this host is what it was. Its former stores stay till it has caught up, or are
- * set aside.
+ * Asks first and changes afterwards: until the reply is saved, this host is what it was. Its former stores stay till it has caught up; damaged
+ * ones are set aside, for they may hold what nobody else has.
  */
 export async function goOver(
   ports: AgentPorts,
   lifecycle: Lifecycle,
-  { host, setAside = false }: { readonly host: HostId; readonly setAside?: boolean },
+  { host }: { readonly host: HostId },
   signal: AbortSignal,
 ): Promise<Recovered> {
   const { mesh, clock, log, store } = ports
@@ -157,8 +157,9 @@ export async function goOver(
   const asked = { addresses: mesh.ownAddresses(), facts: offer }
   const reply = parseJoinReply(await mesh.rejoin(session.member.identity.mesh.id, host, asked, { deadlineMs: ASK_MS, signal }))
   const former = session.member.identity.member
+  const damaged = session.member.replica.health().kind === 'damaged'
   const next = await lifecycle.become(async () => ({ mesh: reply.mesh, member: offer.member, introduced: reply.hosts }))
-  if (setAside)
+  if (damaged)
     log.warn(
       { former, place: await store.setAside(former) },
       'this host is another member now, the stores of the former one were set aside',

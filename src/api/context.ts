@@ -38,6 +38,11 @@ export interface Lifecycle {
   initialised(): boolean
   /** While it belongs to no mesh: how its last membership was ended, for people: `removed from mesh lab on …`; null if none was. */
   ended(): string | null
+  /**
+   * Why this host's member takes no part any more and shows nothing: its stores are damaged. `alone`: it knows no other host to come back
+   * through. Null while it takes part, or still shows what it knew.
+   */
+  damaged(): { readonly why: string; readonly alone: boolean } | null
   /** Makes a mesh of this one host; rejects with `conflict` when it belongs to another mesh already. */
   init(name: string, signal: AbortSignal): Promise<void>
   /** Joins the mesh of the token, or resumes a join that was cut short; `progress` gets each step as people read it. */

@@ -22,7 +22,7 @@ type Source = Pick<ApiContext, 'cluster' | 'clock' | 'lifecycle'>
 /** The agreed state, or where no quorum answers in time what this host applied, marked with its age. */
 export async function readOrStale(source: Source, signal: AbortSignal): Promise<Fresh> {
   assertMember(source)
-  const { clock, cluster } = source
+  const { clock, cluster, lifecycle } = source
   try {
     const inventory = await within({ clock, ms: READ_MS, what: 'reading the inventory', signal }, (limited) => cluster.read(limited))
     return { inventory, stale: null }
@@ -30,6 +30,8 @@ export async function readOrStale(source: Source, signal: AbortSignal): Promise<
     signal.throwIfAborted()
     // What a generation that is over agreed on is old by nature, and worth a look all the same.
     if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable') && cluster.status().superseded === null) throw error
+    const damaged = lifecycle.damaged()
+    if (damaged !== null) throw needsRepair(damaged, error)
     // While the quorum seems fine nothing measures the age: it is at least the wait.
     return { inventory: cluster.view(), stale: { ageMs: Math.round(cluster.status().staleMs ?? READ_MS) } }
   }
@@ -52,7 +54,8 @@ export async function readForWrite(source: Source, signal: AbortSignal): Promise
   } catch (error) {
     signal.throwIfAborted()
     if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable')) throw error
-    throw noQuorum(error)
+    const damaged = source.lifecycle.damaged()
+    throw damaged === null ? noQuorum(error) : needsRepair(damaged, error)
   } finally {
     limit.done()
   }
@@ -62,6 +65,17 @@ function noQuorum(cause: unknown): OperationError {
   const message = `the mesh has no quorum: no leader answered within ${WRITE_READ_MS} ms, so nothing was changed`
   const reason = { code: 'no-quorum', message: 'more than half of the voters must be up and reach each other', fix: 'hostmesh mesh status' }
   return new OperationError('no-quorum', message, { cause, reasons: [reason] })
+}
+
+/** Not an empty mesh, as it would look: this host has nothing to show, and what mends that depends on whether others have it. */
+function needsRepair({ why, alone }: { readonly why: string; readonly alone: boolean }, cause: unknown): OperationError {
+  const fix = alone
+    ? 'it knows no other host: if there is one, hostmesh mesh status there; else stop the agent, move member.json and raft of its data directory away, start it, then hostmesh mesh restore FILE'
+    : 'wait: it comes back as a learner by itself; while the mesh has no quorum, run hostmesh mesh status on another host, and only without one for good hostmesh mesh recover --plan there'
+  return new OperationError('no-quorum', 'this host needs repair: its member takes no part, and has no state of the mesh to show', {
+    cause,
+    reasons: [{ code: 'needs-repair', message: why, fix }],
+  })
 }
 
 /** Throws `refused` on a host that was neither initialised nor joined, or was removed since. */

@@ -24,14 +24,15 @@ export interface Generations {
 export interface GenerationsOptions {
   readonly mesh: Pick<Mesh, 'onGeneration' | 'onPeer'>
   readonly mine: () => Generation
-  readonly inventory: () => Inventory
+  /** As far as this host knows: where it lost its inventory, by who it was introduced to. */
+  readonly isMember: (host: HostId) => boolean
 }
 
 /**
  * What was heard stays true until the host links up here, is removed, or this agent ends: a generation does not go away when its link does. A
  * later one supersedes, and so does one of the same number that was begun apart, on both of its sides.
  */
-export function watchGenerations({ mesh, mine, inventory }: GenerationsOptions): Generations {
+export function watchGenerations({ mesh, mine, isMember }: GenerationsOptions): Generations {
   const heard = new Map<HostId, OtherGeneration>()
   const offs = [
     mesh.onGeneration((other) => heard.set(other.host, other)),
@@ -42,7 +43,7 @@ export function watchGenerations({ mesh, mine, inventory }: GenerationsOptions):
   const superseding = (): readonly OtherGeneration[] => {
     const own = mine()
     return [...heard.values()]
-      .filter(({ host }) => inventory().hosts.has(host))
+      .filter(({ host }) => isMember(host))
       .filter((other) => other.generation > own.generation || (other.generation === own.generation && !sameId(other, own)))
       .sort((a, b) => b.generation - a.generation)
   }

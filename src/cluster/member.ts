@@ -148,7 +148,10 @@ export async function startMember(ports: MemberPorts, identity: MemberIdentity):
   const generations = watchGenerations({
     mesh,
     mine: () => machine.inventory().mesh ?? identity.mesh,
-    inventory: () => machine.inventory(),
+    isMember(host) {
+      const { hosts } = machine.inventory()
+      return hosts.size > 0 ? hosts.has(host) : identity.introduced.some(({ id }) => id === host)
+    },
   })
   const space = watchSpace({ clock, log, measure: ports.freeMiB })
   const desk = leaderDesk({ self, clock, replica, machine, members: known, generations, space })

@@ -127,5 +127,9 @@ function hasQuorum(voters: Voters, counts: (member: NodeId) => boolean): boolean
 
 function noStanding(own: Answer | undefined): Reason {
   const why = own?.kind === 'silent' ? `: ${own.why}` : ''
-  return { code: 'no-state', message: `this host has no state of the mesh to go on with${why}`, fix: 'run it on another host of the mesh' }
+  return {
+    code: 'no-state',
+    message: `this host has no state of the mesh to go on with${why}`,
+    fix: 'run it on another host of the mesh; where there is none: hostmesh mesh restore FILE on a host of no mesh',
+  }
 }

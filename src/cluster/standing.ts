@@ -44,7 +44,7 @@ export function serveStanding(mesh: Mesh, member: Member): () => void {
   return mesh.handle(STANDING, async () => standingOf(member))
 }
 
-/** Asks every host of the inventory but this one, whose own standing stands among the answers. In the order of the inventory. */
+/** Asks every host of the inventory but this one, whose own standing is the first answer, also where its inventory is lost. */
 export function askAll(mesh: Mesh, member: Member, signal: AbortSignal): Promise<readonly Answer[]> {
   const reasons = new Map(mesh.peers().map(({ host, cause }) => [host, cause]))
   const ask = async (host: HostId): Promise<Answer> => {
@@ -56,7 +56,7 @@ export function askAll(mesh: Mesh, member: Member, signal: AbortSignal): Promise
       return { kind: 'silent', host, why: reasons.get(host) ?? errorText(error) }
     }
   }
-  return Promise.all([...member.machine.inventory().hosts.keys()].map(ask))
+  return Promise.all([...new Set([mesh.self, ...member.machine.inventory().hosts.keys()])].map(ask))
 }
 
 const standing = v.object({

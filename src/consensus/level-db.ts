@@ -40,13 +40,15 @@ export class StoreDb {
     this.#level = level
   }
 
-  /** Throws `failed` with data.kind `disk`. */
+  /** Throws `failed` with data.kind `damaged` where LevelDB found what it had written changed (opening it again finds the same), else `disk`. */
   async run<T>(action: string, operation: (level: Db) => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure
     try {
       return await operation(this.#level)
     } catch (error) {
-      this.#failure = diskError(this.#directory, action, error)
+      this.#failure = isCorruption(error)
+        ? this.damaged(`${action}: ${rootText(error)}`, {}, error)
+        : diskError(this.#directory, action, error)
       throw this.#failure
     }
   }
@@ -102,16 +104,31 @@ function damaged(directory: string, problem: string, facts: object, cause: unkno
 }
 
 function diskError(directory: string, action: string, cause: unknown): OperationError {
-  const problem = errorText(cause instanceof Error && cause.cause !== undefined ? cause.cause : cause)
-  return new OperationError('failed', `${action} in ${directory} failed: ${problem}`, { data: { kind: 'disk', directory }, cause })
+  return new OperationError('failed', `${action} in ${directory} failed: ${rootText(cause)}`, { data: { kind: 'disk', directory }, cause })
 }
 
 function openError(directory: string, store: string, error: unknown): OperationError {
-  const cause = error instanceof Error ? error.cause : undefined
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  if (code === 'LEVEL_CORRUPTION') return damaged(directory, `LevelDB cannot open it: ${errorText(cause)}`, { store }, error)
-  if (code === 'LEVEL_LOCKED') {
+  if (isCorruption(error)) return damaged(directory, `LevelDB cannot open it: ${rootText(error)}`, { store }, error)
+  if (levelCode(error) === 'LEVEL_LOCKED') {
     return new OperationError('failed', `${directory} is in use by another process`, { data: { kind: 'locked', directory }, cause: error })
   }
   return diskError(directory, 'opening the store', error)
+}
+
+function isCorruption(error: unknown): boolean {
+  return levelCode(error) === 'LEVEL_CORRUPTION'
+}
+
+/** What LevelDB itself said, which `level` may have wrapped. */
+function rootOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error
+}
+
+function rootText(error: unknown): string {
+  return errorText(rootOf(error))
+}
+
+function levelCode(error: unknown): unknown {
+  const root = rootOf(error)
+  return root instanceof Error && 'code' in root ? root.code : undefined
 }

@@ -12,7 +12,7 @@ const never = new AbortController().signal
 
 function setUp(
   read: (calls: number, fresh: Inventory) => Promise<Inventory>,
-  changes: { readonly initialised?: boolean; readonly ended?: string } = {},
+  changes: { readonly initialised?: boolean; readonly ended?: string; readonly damaged?: { why: string; alone: boolean } } = {},
 ) {
   const clock = manualClock()
   const mesh = fakeMesh(aMesh({ hosts: 3 }).now, { leader: hostId('h1') })
@@ -28,6 +28,7 @@ function setUp(
   const lifecycle = {
     initialised: () => changes.initialised ?? true,
     ended: () => changes.ended ?? null,
+    damaged: () => changes.damaged ?? null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),
   }
@@ -85,6 +86,23 @@ describe('a read', () => {
       fix: expect.stringContaining('hostmesh join TOKEN'),
     }
     await expect(readOrStale(source, never)).rejects.toMatchObject({ code: 'refused', reasons: [reason] })
+  })
+})
+
+describe('a host whose stores are damaged', () => {
+  const why = 'the log ends at 12, its head says 15'
+
+  it('shows no empty mesh: it says what is damaged, and that it comes back by itself', async () => {
+    const { source } = setUp(noQuorum, { damaged: { why, alone: false } })
+    const reason = { code: 'needs-repair', message: why, fix: expect.stringMatching(/^wait: .* by itself/) }
+    await expect(readOrStale(source, never)).rejects.toMatchObject({ code: 'no-quorum', reasons: [reason] })
+  })
+
+  it('that knows no other host says that only a backup brings the mesh back', async () => {
+    const { source, clock } = setUp(noQuorum, { damaged: { why, alone: true } })
+    const reason = { code: 'needs-repair', message: why, fix: expect.stringContaining('hostmesh mesh restore FILE') }
+    await expect(readOrStale(source, never)).rejects.toMatchObject({ reasons: [reason] })
+    await expect(clock.settle(readForWrite(source, never), 6_000)).rejects.toMatchObject({ code: 'no-quorum', reasons: [reason] })
   })
 })
 

@@ -6,7 +6,14 @@ import { fakeAgent } from '../api/fake-agent.ts'
 import { hostmesh } from './cli-run.ts'
 
 function lifecycle(changes: Partial<ApiContext['lifecycle']>): ApiContext['lifecycle'] {
-  return { initialised: () => true, ended: () => null, init: () => Promise.resolve(), join: () => Promise.resolve(), ...changes }
+  return {
+    initialised: () => true,
+    ended: () => null,
+    damaged: () => null,
+    init: () => Promise.resolve(),
+    join: () => Promise.resolve(),
+    ...changes,
+  }
 }
 
 describe('init', () => {

@@ -143,7 +143,10 @@ export async function meshLab<M extends Machine>(machines: Machines<M>): Promise
 }
 
 /** The first host founds mesh `lab`, the others join with one token, datastore `shared` is added; returns when there are `voters`. */
-export async function formMesh({ hosts, datastore }: Pick<MeshLab, 'hosts' | 'datastore'>, voters = 3): Promise<void> {
+export async function formMesh<M extends Machine>(
+  { hosts, datastore }: Pick<MeshLab<M>, 'hosts' | 'datastore'>,
+  voters = 3,
+): Promise<void> {
   const [first, ...others] = hosts
   if (first === undefined) return
   await first.ok('init', '--name', 'lab')

@@ -29,6 +29,11 @@ export interface DiskWatch {
   onFault(): void
 }
 
+export interface StoresCopy {
+  readonly log: MemoryLogState
+  readonly state: StateDisk['current']
+}
+
 export class HostDisk {
   readonly mood: DiskMood = { syncMs: [0.5, 2], health: 'fine' }
   readonly #random: Random
@@ -41,6 +46,7 @@ export class HostDisk {
   #state: StateDisk
   /** The stores that count now are those of the member that was opened last; the others are of former members. */
   readonly #members = new Map<MemberId, { readonly log: LogDisk; readonly state: StateDisk }>()
+  readonly #unreadable = new Set<MemberId>()
   #underWay = { log: 0, state: 0 }
 
   constructor(clock: Clock, random: Random, watch: DiskWatch) {
@@ -71,6 +77,22 @@ export class HostDisk {
     return entries[index - snapshot.index - 1]
   }
 
+  /** While no process runs: the stores of the present member cannot be loaded any more. */
+  damage(): void {
+    if (this.#identity !== null) this.#unreadable.add(this.#identity.member)
+  }
+
+  /** A copy of the present stores, for `putBack`. */
+  copy(): StoresCopy {
+    return { log: this.#log.current, state: this.#state.current }
+  }
+
+  /** While no process runs: an old copy takes the place of the present stores. */
+  putBack({ log, state }: StoresCopy): void {
+    this.#log.putBack(log)
+    this.#state.putBack(state)
+  }
+
   /** For a new process with this clock. */
   store(clock: Clock): MemberStore {
     this.#clock = clock
@@ -81,7 +103,11 @@ export class HostDisk {
         this.#identity = identity
         this.#removal = null
       },
-      setAside: async (member) => `the damaged stores of member ${member}`,
+      setAside: async (member) => {
+        await this.#delay({ sync: true })
+        this.#members.delete(member)
+        return `the damaged stores of member ${member}`
+      },
       retire: async (removal) => {
         await this.#delay({ sync: true })
         this.#identity = null
@@ -99,6 +125,9 @@ export class HostDisk {
         this.#log = log
         this.#state = state
         const logStore = openMemoryLog(log)
+        if (this.#unreadable.has(member)) {
+          logStore.load = () => Promise.reject(new OperationError('failed', 'a checksum is wrong', { data: { kind: 'damaged' } }))
+        }
         const write = logStore.write.bind(logStore)
         logStore.write = (batch) => {
           this.#watch.onLogWrite(batch, log.current)
