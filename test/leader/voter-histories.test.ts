@@ -45,6 +45,8 @@ it('never takes the majority from those that live, lets in only who was up for 1
   fc.assert(
     fc.property(anyHistory, someWitness, (history, witness) => {
       const mesh = new ModelMesh(witness)
+      // So many that there often is one to take the place of a dead voter.
+      for (let host = 1; host < HOSTS; host += 1) mesh.live({ incident: { kind: 'joins', host }, thenMs: 0 })
       for (const moment of history) mesh.live(moment)
       mesh.live({ incident: { kind: 'returns', host: 0 }, thenMs: REST_MS })
       const rested = mesh.turns
@@ -52,7 +54,7 @@ it('never takes the majority from those that live, lets in only who was up for 1
       expect(mesh.faults).toEqual([])
       expect(mesh.turns).toBe(rested)
       // A hand-over and a change for each event: what it brings at once and what it brings later are mostly the same.
-      expect(mesh.turns).toBeLessThanOrEqual(2 * (history.length + 1))
+      expect(mesh.turns).toBeLessThanOrEqual(2 * (history.length + HOSTS))
       expect(mesh.missed).toEqual([])
     }),
     { numRuns: 100 },
