@@ -170,8 +170,8 @@ export function dropped(why: DropReason, leader: NodeId): OperationError {
 }
 
 /** More than the member takes at a time: surely not done. */
-export function busy(what: string, limit: number): OperationError {
-  return new OperationError('no-quorum', `not ${what}: ${limit} wait already, try again later`, { data: { kind: 'busy', limit } })
+export function busy(what: string, limit: number, of: 'calls' | 'bytes' = 'calls'): OperationError {
+  return new OperationError('no-quorum', `not ${what}: ${limit} ${of} wait already, try again later`, { data: { kind: 'busy', limit } })
 }
 
 /** `wanted` is not the current term: surely not done. */

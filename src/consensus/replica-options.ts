@@ -30,6 +30,8 @@ export interface ReplicaLimits {
   readonly inboxBulky: number
   /** Proposals, and reads, that wait at a time; more are refused. */
   readonly waiting: number
+  /** Bytes of proposals that a write of the log holds up; more are refused. What is in the log and not committed is limited in raft-config.ts. */
+  readonly queuedBytes: number
   /** Bytes of one proposal. */
   readonly proposalBytes: number
   /** The log is cut when more than this many applied entries are in it ... */
@@ -51,6 +53,8 @@ export const LIMITS: ReplicaLimits = {
   inboxBulky: 256,
   // 40 times the 256 clients that saturate a mesh.
   waiting: 10_000,
+  // A disk that stands still for seconds: as much as may be uncommitted.
+  queuedBytes: 64 * 1024 * 1024,
   proposalBytes: 1024 * 1024,
   // A member that was away for a while catches up from the log; beyond the tail a snapshot is shorter than the log.
   compactAbove: 20_000,

@@ -30,6 +30,7 @@ export class Requests {
   readonly #reads: ReadBarriers
   /** Came since the last turn: they go into the log together. */
   #queued: Proposal[] = []
+  #queuedBytes = 0
   #closed = false
 
   constructor(options: RequestsOptions) {
@@ -64,6 +65,7 @@ export class Requests {
   handOver(raft: Raft): void {
     const queued = this.#queued
     this.#queued = []
+    this.#queuedBytes = 0
     if (queued.length > 0) {
       const { term, leader } = raft.status()
       for (const proposal of queued) this.#handOverOne(raft, proposal, { term, leader })
@@ -104,6 +106,9 @@ export class Requests {
     const { limits, wake } = this.#options
     if (this.#closed) return Promise.reject(stopped())
     if (this.#queued.length + this.#pending.length >= limits.waiting) return Promise.reject(busy('proposed', limits.waiting))
+    const bytes = body.kind === 'data' ? body.data.length : 0
+    if (this.#queuedBytes + bytes > limits.queuedBytes) return Promise.reject(busy('proposed', limits.queuedBytes, 'bytes'))
+    this.#queuedBytes += bytes
     const proposal = new Proposal(body, options)
     this.#queued.push(proposal)
     wake()

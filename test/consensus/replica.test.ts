@@ -222,6 +222,18 @@ describe('a proposal is surely not done when', () => {
     await group.stop()
   })
 
+  it('more bytes than the limit wait for a write of the log; once that is done, there is room again', async () => {
+    const group = await ReplicaGroup.of([1, 2, 3], { replica: { limits: { queuedBytes: 20 } } })
+    const leader = await group.leader()
+    const first = watch(leader.replica.propose(command('set k1 12345'), {}))
+    const busy = { code: 'no-quorum', data: { kind: 'busy', limit: 20 } }
+    await expect(leader.replica.propose(command('set k2 12345'), {})).rejects.toMatchObject(busy)
+    await group.clock.run(100)
+    expect(first.seen()).toMatchObject({ index: expect.any(Number) })
+    await group.commit('set k3 12345')
+    await group.stop()
+  })
+
   it('its entry was overwritten by another leader', async () => {
     const group = await ReplicaGroup.of([1, 2, 3])
     const old = await group.leader()
