@@ -79,6 +79,9 @@ export class Administrator {
       case 'error':
         if (hasCode(answer.error, 'no-quorum')) return { kind: 'not-done', code: 'no-quorum' }
         if (hasCode(answer.error, 'timeout')) return { kind: 'unknown', code: 'timeout' }
+        // A host whose vote the mesh cannot spare now is asked to leave later.
+        if (hasCode(answer.error, 'conflict') && answer.error.data['kind'] === 'vote-needed')
+          return { kind: 'not-done', code: 'vote-needed' }
         this.#world.faults.report(`${command.kind} through ${host.name} failed with what no person can act on: ${errorText(answer.error)}`)
         return { kind: 'unknown', code: 'failed' }
     }

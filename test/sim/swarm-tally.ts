@@ -1,6 +1,7 @@
 // What many seeds add up to: counters with a floor each, hours, failures and how to see them again.
 import { type SeedReport } from './seed-run.ts'
 import { COUNTED, type Counted, type Counts, noCounts } from './trace.ts'
+import { FAULT_KINDS } from './weather.ts'
 
 /** What a seed is run with; null: as it draws. */
 export interface SwarmLengths {
@@ -27,22 +28,49 @@ export class SwarmTally {
     if (report.failure !== null) this.failures.push(report)
   }
 
-  /** Counters below their floor: the seeds were spent on a mesh to which nothing happened. */
+  /** Counters below their floor: the seeds were spent on a mesh to which nothing happened. Says nothing of a run too short to tell. */
   asleep(): readonly string[] {
-    return nothingHappened(this.counts, this.virtualMs)
+    const hours = this.virtualMs / 3_600_000
+    return hours < FEWEST_HOURS ? [] : below(this.counts, (name) => Math.floor((FLOOR_AN_HOUR[name] ?? FLOOR_OF_OTHERS) * hours))
   }
 }
 
-/**
- * At least so many in a virtual hour of the swarm as it is drawn: about a third of what it gave when this was written. What is not here has a
- * floor of 1 in as many hours as give 20 of it elsewhere: every fault has to come at all.
- */
-const FLOOR_AN_HOUR: Partial<Record<Counted, number>> = {}
+/** Whatever did not come about as often as it has to. */
+export function below(counts: Counts, floor: (name: Counted) => number): readonly string[] {
+  return COUNTED.filter((name) => counts[name] < floor(name)).map((name) => `${name}: ${counts[name]}, floor ${floor(name)}`)
+}
 
-function nothingHappened(counts: Counts, virtualMs: number): readonly string[] {
-  const hours = virtualMs / 3_600_000
-  return COUNTED.flatMap((name) => {
-    const floor = Math.floor((FLOOR_AN_HOUR[name] ?? 1) * hours)
-    return counts[name] >= floor ? [] : [`${name}: ${counts[name]}, floor ${floor}`]
-  })
+/** In less, chance decides whether a rare fault comes at all: every seed draws its own. */
+const FEWEST_HOURS = 1
+/** Of each kind; some come by the hundred. */
+const FLOOR_OF_FAULTS = 10
+/** Of whatever else is counted. */
+const FLOOR_OF_OTHERS = 4
+
+/** At least so many in a virtual hour: about a third of what seeds as they are drawn gave when this was written. */
+const FLOOR_AN_HOUR: Partial<Record<Counted, number>> = {
+  elections: 110,
+  'leader changes': 60,
+  truncations: 10,
+  'snapshots sent': 110,
+  'snapshots installed': 110,
+  compactions: 450,
+  'config changes': 150,
+  'power cuts that lost writes': 95,
+  'frames lost': 3_000,
+  'hosts joined late': 35,
+  'hosts removed': 10,
+  'disks wiped': 30,
+  'fresh leaders felled': 10,
+  'VM starts': 100,
+  'VM ends': 100,
+  adoptions: 60,
+  'writes done': 700,
+  'writes refused': 200,
+  'writes without quorum': 200,
+  'writes of unknown outcome': 70,
+  'repeated keys': 25,
+  reads: 200,
+  entries: 2_000,
+  ...Object.fromEntries(FAULT_KINDS.map((kind) => [kind, FLOOR_OF_FAULTS])),
 }
