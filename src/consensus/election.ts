@@ -60,7 +60,7 @@ export function toldTo(core: Core, other: NodeId): Told {
 /**
  * What is committed is so for ever, whoever says it. It matters where the leader that committed the end of a joint configuration fell, or left
  * with it, before it said so: those who hold that entry without knowing count by a majority whose longer logs keep refusing them, and those
- * who know may not lead (as in raft-rs).
+ * who know may not lead. raft-rs: `maybe_commit_by_vote`.
  */
 export function learnCommit(core: Core, { commit, commitTerm }: Told): void {
   if (core.role !== 'leader' && core.log.matchTerm(commit, commitTerm)) core.log.commitTo(commit)

@@ -19,12 +19,14 @@ export function applyConfChange(core: Core, change: ConfChange | null): ConfStat
 
 function switchToConfig(core: Core, conf: ConfState): void {
   core.tracker.switchTo(conf, core.log.lastIndex)
-  if (core.role !== 'leader') return
+  if (core.role === 'follower') return
   if (!core.tracker.isVoter(core.id)) {
-    // It has managed the others up to the commit of its own removal (section 6), and that is now.
-    if (core.config.stepDownOnRemoval) becomeFollower(core, core.term, NOBODY)
+    // As leader it has managed the others up to the commit of its own removal (section 6), and that is now. A candidate learns of such a commit
+    // with the votes it asked for; who is no voter must not win by the others.
+    if (core.role !== 'leader' || core.config.stepDownOnRemoval) becomeFollower(core, core.term, NOBODY)
     return
   }
+  if (core.role !== 'leader') return
   // Fewer voters may mean that more is committed; new ones need not wait for the next heartbeat.
   if (maybeCommit(core)) bcastAppend(core)
   else for (const id of core.tracker.progress.keys()) if (id !== core.id) maybeSendAppend(core, id, { evenIfEmpty: false })

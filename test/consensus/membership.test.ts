@@ -146,6 +146,21 @@ test('whoever is told on the way to its election of a change that it has not app
   expect(member.raft.status()).toMatchObject({ conf: confOf([1, 2, 3, 4]), term: 1 })
 })
 
+test.each([
+  ['is no member', { kind: 'remove', node: 1 }, confOf([2, 3, 4, 5])],
+  ['is a learner', { kind: 'add-learner', node: 1 }, confOf([2, 3, 4, 5], [1])],
+] as const)('whoever is told during its election that it %s by now stands no longer, whatever it is voted', (_, step, conf) => {
+  for (const stepDownOnRemoval of [true, false]) {
+    const member = new Member({ voters: [1, 2, 3, 4, 5], term: 1, config: { stepDownOnRemoval } })
+    member.step(append({ entries: [configEntry(1, 1, step)] }))
+    member.raft.campaign()
+    member.drain()
+    const votes = [2, 3, 4, 5].map((from) => ({ kind: 'vote-response', from, to: 1, term: 2, reject: false, held: 0 }) as const)
+    for (const vote of votes) member.step({ ...vote, commit: 1, commitTerm: 1 })
+    expect(member.raft.status()).toMatchObject({ role: 'follower', term: 2, conf })
+  }
+})
+
 test('a change is applied to the configuration of its own place in the log, though a snapshot from further on came meanwhile', () => {
   const member = new Member({ voters: [1, 2], term: 1 })
   member.raft.step(append({ entries: [configEntry(1, 1, { kind: 'add-voter', node: 3 })], commit: 1 }))

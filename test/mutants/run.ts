@@ -1,10 +1,10 @@
-// Hunts mutants of the core, all or those named: ./dev run node test/mutants/run.ts [NAME...] [--seeds 2000] [--verbose]
+// Hunts mutants of the core, all or those named: ./dev run node test/mutants/run.ts [NAME...] [--seeds 4000] [--verbose]
 import { parseArgs } from 'node:util'
 import { describe, hunt, mutantNames, readMutant } from './hunt.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seeds: { type: 'string', default: '2000' }, verbose: { type: 'boolean', default: false } },
+  options: { seeds: { type: 'string', default: '4000' }, verbose: { type: 'boolean', default: false } },
 })
 const names = positionals.length > 0 ? positionals : mutantNames()
 let bad = 0
