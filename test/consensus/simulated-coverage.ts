@@ -1,4 +1,4 @@
-// What happened in simulated runs, counted: a world in which nothing happens proves nothing.
+// What happened in simulated runs, counted, and how much is the least: a world in which nothing happens proves nothing.
 
 export const COUNTED = [
   'elections',
@@ -58,6 +58,43 @@ export function noCoverage(): Coverage {
     'appends shortened': 0,
     'proposals refused': 0,
   }
+}
+
+/** Of 1,000 seeds from anywhere: about half of what they gave on 2026-11-25. Less means that the worlds have gone to sleep. */
+const FLOOR: Coverage = {
+  elections: 2500,
+  transfers: 120,
+  'forgotten leaders': 8000,
+  'deposed by quorum check': 100,
+  commits: 17000,
+  truncations: 710,
+  'figure 8': 460,
+  snapshots: 480,
+  compactions: 2500,
+  'configuration changes': 450,
+  'joint configurations': 200,
+  'members removed while leading': 50,
+  'reads by leader': 9700,
+  'reads by follower': 6400,
+  crashes: 3800,
+  'crashes that lost writes': 1200,
+  'disk errors': 800,
+  cuts: 3500,
+  pauses: 1600,
+  'messages lost': 7200,
+  'messages doubled': 11000,
+  'messages of old terms': 20000,
+  'appends shortened': 2200,
+  'proposals refused': 7300,
+}
+
+/** Fewer than these are left to chance: rare events come in clusters, as a mood has many of them or none. */
+export const JUDGED_SEEDS = 300
+
+/** What happened too seldom in `seeds` seeds, each with how often it did and should have. */
+export function asleep(total: Coverage, seeds: number): string[] {
+  const least = (what: Counted): number => Math.floor((FLOOR[what] * seeds) / 1000)
+  return COUNTED.filter((what) => total[what] < least(what)).map((what) => `${total[what]} ${what} (at least ${least(what)})`)
 }
 
 export function addCoverage(sum: Coverage, more: Coverage): void {

@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { COUNTED, JUDGED_SEEDS, noCoverage } from './simulated-coverage.ts'
+import { faultsOf } from './swarm.ts'
 
 function swarm(...args: readonly string[]): string {
   return execFileSync(process.execPath, [join(import.meta.dirname, 'swarm.ts'), ...args], { encoding: 'utf8', stdio: 'pipe' })
@@ -20,5 +22,21 @@ describe('the swarm of raft worlds', { timeout: 120_000 }, () => {
 
   it('says what it does not understand', () => {
     expect(() => swarm('--minutes', 'ten')).toThrow('--minutes, --from, --workers and --seed are numbers above 0')
+  })
+
+  it('fails with the seeds that broke a promise', () => {
+    expect(faultsOf({ done: 10, failed: [3, 8], coverage: noCoverage() })).toEqual(['2 seeds failed: 3 8'])
+  })
+
+  it('fails when its worlds were asleep, once there are enough of them to tell', () => {
+    const coverage = noCoverage()
+    for (const what of COUNTED) coverage[what] = 1_000_000
+    expect(faultsOf({ done: 1000, failed: [], coverage })).toEqual([])
+    const drowsy = { ...coverage, elections: 7 }
+    expect(faultsOf({ done: 1000, failed: [], coverage: drowsy })).toEqual([
+      expect.stringMatching(/^asleep: only 7 elections \(at least \d+\)$/),
+    ])
+    expect(faultsOf({ done: JUDGED_SEEDS, failed: [], coverage: noCoverage() })).toHaveLength(COUNTED.length)
+    expect(faultsOf({ done: JUDGED_SEEDS - 1, failed: [], coverage: noCoverage() })).toEqual([])
   })
 })

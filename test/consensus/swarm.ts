@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { addCoverage, COUNTED, noCoverage } from './simulated-coverage.ts'
+import { addCoverage, asleep, COUNTED, type Coverage, JUDGED_SEEDS, noCoverage } from './simulated-coverage.ts'
 import { replayCommand, runSeed, type SeedReport } from './simulated-run.ts'
 import { type Batch } from './swarm-worker.ts'
 
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
 function replay(seed: number): void {
   const report = runSeed(seed)
   tell(report)
-  for (const what of COUNTED) console.log(`${String(report.coverage[what]).padStart(9)}  ${what}`)
+  console.log(counts(report.coverage))
   process.exitCode = report.violation === undefined ? 0 : 1
 }
 
@@ -53,11 +53,25 @@ async function swarm({ minutes, from, workers }: { minutes: number; from: number
     tell(report)
   }
   await Promise.all(Array.from({ length: workers }, () => work(take, onReport)))
-  for (const what of COUNTED) console.log(`${String(coverage[what]).padStart(9)}  ${what}`)
-  const seconds = (performance.now() - startedAt) / 1000
-  console.log(`${done} seeds from ${from} on, in ${seconds.toFixed(0)} s with ${workers} workers`)
-  console.log(failed.length === 0 ? 'no violation' : `${failed.length} seeds failed: ${failed.slice(0, 100).join(' ')}`)
-  process.exitCode = failed.length === 0 ? 0 : 1
+  console.log(counts(coverage))
+  console.log(`${done} seeds from ${from} on, in ${((performance.now() - startedAt) / 1000).toFixed(0)} s with ${workers} workers`)
+  const faults = faultsOf({ done, failed, coverage })
+  console.log(faults.length === 0 ? 'no violation' : faults.join('\n'))
+  process.exitCode = faults.length === 0 ? 0 : 1
+}
+
+/** What is wrong with a finished swarm: seeds that failed, and, of enough seeds, worlds that were asleep. */
+export function faultsOf(swarm: { readonly done: number; readonly failed: readonly number[]; readonly coverage: Coverage }): string[] {
+  const { done, failed, coverage } = swarm
+  const seldom = done < JUDGED_SEEDS ? [] : asleep(coverage, done)
+  return [
+    ...(failed.length === 0 ? [] : [`${failed.length} seeds failed: ${failed.slice(0, 100).join(' ')}`]),
+    ...seldom.map((what) => `asleep: only ${what}`),
+  ]
+}
+
+function counts(coverage: Coverage): string {
+  return COUNTED.map((what) => `${String(coverage[what]).padStart(9)}  ${what}`).join('\n')
 }
 
 /** One worker, from its first batch to its last. */
