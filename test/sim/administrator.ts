@@ -16,6 +16,9 @@ const LONGER_MS = 1_000
 /** Between two tries under one key. */
 const AGAIN_MS = 300
 
+/** What a person can act on who wants another leader. */
+const NOT_HANDED_OVER = ['refused', 'no-quorum', 'timeout', 'unreachable', 'conflict', 'not-found'] as const
+
 export interface Wish {
   readonly key: RequestKey
   /** Made anew for each try: the host that takes a request chooses the ids. */
@@ -64,6 +67,16 @@ export class Administrator {
     if (answer.kind !== 'value') return false
     requestWatch.read(host.name, from, answer.value)
     return true
+  }
+
+  /** Asks for another leader through `host`. True when that was done, not only perhaps. */
+  async handOver(host: SimHost, to: SimHost): Promise<boolean> {
+    const wish = { to: to.id, why: 'a person asked for it', actor: `admin@${host.name}`, reason: null, dryRun: false }
+    this.#world.trace.note(host.name, 'asked to hand over', 0, () => to.name)
+    const answer = await this.#ask(host, (agent, signal) => agent.api.cluster.handOver(wish, signal))
+    if (answer.kind === 'error' && !hasCode(answer.error, ...NOT_HANDED_OVER))
+      this.#world.faults.report(`${to.name} was asked to lead through ${host.name}, which failed with ${errorText(answer.error)}`)
+    return answer.kind === 'value'
   }
 
   async #try(host: SimHost, command: AdminCommand, key: RequestKey): Promise<Outcome> {

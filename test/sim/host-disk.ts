@@ -18,6 +18,19 @@ export interface DiskMood {
   health: 'fine' | 'error' | 'full'
 }
 
+/**
+ * `unreadable`: the stores do not open. `torn`: a group in the middle of the log is gone. `shortened`: the end of the log is gone, the state with
+ * what was not synced, and nothing of what is left says so.
+ */
+export type DamageKind = 'unreadable' | 'torn' | 'shortened'
+
+interface Damage {
+  readonly member: MemberId
+  readonly kind: DamageKind
+  /** The log ended here. */
+  readonly last: number
+}
+
 /** Unsynced writes go to the page cache. */
 const UNSYNCED_MS = 0.05
 
@@ -25,6 +38,8 @@ export interface DiskWatch {
   /** A group of the Raft log, as it was handed over; `before` is what the log held until then. */
   onLogWrite(batch: LogBatch, before: MemoryLogState): void
   onCompaction(): void
+  /** The member whose stores were damaged is given up for another one. */
+  onReplaced(): void
   /** A fault of this disk was told to the process: it may end of it. */
   onFault(): void
 }
@@ -40,13 +55,13 @@ export class HostDisk {
   readonly #watch: DiskWatch
   #identity: MemberIdentity | null = null
   #removal: Removal | null = null
+  #damage: Damage | undefined
   /** Of the process that writes. */
   #clock: Clock
   #log: LogDisk
   #state: StateDisk
   /** The stores that count now are those of the member that was opened last; the others are of former members. */
   readonly #members = new Map<MemberId, { readonly log: LogDisk; readonly state: StateDisk }>()
-  readonly #unreadable = new Set<MemberId>()
   #underWay = { log: 0, state: 0 }
 
   constructor(clock: Clock, random: Random, watch: DiskWatch) {
@@ -72,14 +87,45 @@ export class HostDisk {
     return this.#identity?.member ?? null
   }
 
+  /** Its stores were damaged, and are not what they were again: the end of a log may come back from the leader before anybody missed it. */
+  get isDamaged(): boolean {
+    const { snapshot, entries } = this.#log.current
+    if (this.#damage === undefined) return false
+    return this.#identity?.damaged !== undefined || this.#damage.kind !== 'shortened' || snapshot.index + entries.length < this.#damage.last
+  }
+
+  /** The member that must say nothing to anybody: it knows of its damage, or cannot have its stores at all. */
+  get silenced(): MemberId | undefined {
+    if (this.#identity?.damaged !== undefined) return this.#identity.member
+    return this.#damage === undefined || this.#damage.kind === 'shortened' ? undefined : this.#damage.member
+  }
+
+  /** While no process runs. False where there is nothing to damage. */
+  damage(kind: DamageKind = 'unreadable'): boolean {
+    const member = this.#identity?.member
+    const { hardState, snapshot, entries } = this.#log.current
+    const left = Math.floor(this.#random.float() * entries.length)
+    // A torn log goes on behind the gap.
+    if (member === undefined || (kind === 'torn' && left >= entries.length - 1) || (kind === 'shortened' && entries.length === 0))
+      return false
+    this.#damage = { member, kind, last: snapshot.index + entries.length }
+    if (kind === 'unreadable') return true
+    const kept = kind === 'torn' ? entries.toSpliced(left, 1) : entries.slice(0, left)
+    const commit = Math.min(hardState.commit, snapshot.index + kept.length)
+    this.#log.putBack({ hardState: { ...hardState, commit }, snapshot, entries: kept })
+    this.#state.crash()
+    return true
+  }
+
+  /** No power cut can take this entry, nor is it another one. */
+  holds({ index, term }: Pick<Entry, 'index' | 'term'>): boolean {
+    const { snapshot, entries } = this.#log.durable
+    return index <= snapshot.index || entries[index - snapshot.index - 1]?.term === term
+  }
+
   entry(index: number): Entry | undefined {
     const { snapshot, entries } = this.#log.current
     return entries[index - snapshot.index - 1]
-  }
-
-  /** While no process runs: the stores of the present member cannot be loaded any more. */
-  damage(): void {
-    if (this.#identity !== null) this.#unreadable.add(this.#identity.member)
   }
 
   /** A copy of the present stores, for `putBack`. */
@@ -100,6 +146,7 @@ export class HostDisk {
       load: () => through(clock, Promise.resolve(this.#identity)),
       save: async (identity) => {
         await this.#delay({ sync: true })
+        this.#endDamage(identity.member)
         this.#identity = identity
         this.#removal = null
       },
@@ -111,6 +158,7 @@ export class HostDisk {
       retire: async (removal) => {
         await this.#delay({ sync: true })
         this.#identity = null
+        this.#damage = undefined
         this.#removal = removal
       },
       removal: () => through(clock, Promise.resolve(this.#removal)),
@@ -125,7 +173,7 @@ export class HostDisk {
         this.#log = log
         this.#state = state
         const logStore = openMemoryLog(log)
-        if (this.#unreadable.has(member)) {
+        if (this.#damage?.member === member && this.#damage.kind === 'unreadable') {
           logStore.load = () => Promise.reject(new OperationError('failed', 'a checksum is wrong', { data: { kind: 'damaged' } }))
         }
         const write = logStore.write.bind(logStore)
@@ -175,9 +223,16 @@ export class HostDisk {
   replace(): void {
     this.processEnds()
     this.#identity = null
+    this.#damage = undefined
     this.#members.clear()
     this.#log = memoryLogDisk(this.#gate('log'))
     this.#state = memoryStateDisk(this.#gate('state'))
+  }
+
+  #endDamage(member: MemberId): void {
+    if (this.#damage === undefined || this.#damage.member === member) return
+    this.#damage = undefined
+    this.#watch.onReplaced()
   }
 
   #kept(groups: number, underWay: number): number {

@@ -1,4 +1,4 @@
-// Faults of machines: their power, their agents, their clocks, their disks, their place in the mesh.
+// Faults of machines: their power, their agents, their clocks, their disks.
 import { type SimHost } from './sim-host.ts'
 import { type Fault, type Stage } from './stage.ts'
 import { type FaultKind } from './weather.ts'
@@ -22,11 +22,6 @@ export const HOST_FAULTS = {
   },
   'disk error': (stage, host) => ailingDisk(stage, host, 'error', 2_000),
   'disk full': (stage, host) => ailingDisk(stage, host, 'full', 15_000),
-  'wiped disk': (stage, host) => {
-    if (stage.membership.wipe(host)) stage.world.trace.count('disks wiped')
-  },
-  newcomer: (stage) => stage.membership.invite(),
-  'host removed': (stage, host) => void stage.membership.remove(host),
   unmount: (stage, { mount }) => {
     mount.works = false
     stage.later(500, 8_000, () => {

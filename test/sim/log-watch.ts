@@ -85,7 +85,7 @@ export class LogWatch {
     }
   }
 
-  /** A new disk: this host begins as another member. */
+  /** A new disk, or stores that were given up: this host begins as another member. */
   wiped(host: Watched): void {
     this.#comparedTo.delete(host)
   }
@@ -184,8 +184,13 @@ export class LogWatch {
   #recordOf(entry: Entry): CommandRecord | undefined {
     if (entry.kind === 'normal') return entry.data.length === 0 ? undefined : decodeRecord(entry.data)
     this.#trace.count('config changes')
-    const { context } = decodeConfChange(entry.data)
-    return context.length === 0 ? undefined : decodeRecord(context)
+    const { changes, context } = decodeConfChange(entry.data)
+    if (context.length === 0) return undefined
+    const record = decodeRecord(context)
+    const { kind } = record.command
+    if ((kind === 'host-join' || kind === 'host-rejoin') && changes.some((step) => step.kind === 'add-voter'))
+      this.#faults.report(`entry ${entry.index}: ${kind} makes a voter`)
+    return record
   }
 }
 

@@ -4,6 +4,7 @@ import { between } from '../../src/base/random.ts'
 import { belongs, hasAgent, makeToken, useToken } from './admission.ts'
 import { Administrator } from './administrator.ts'
 import { votersOf } from './founding.ts'
+import { type DamageKind } from './host-disk.ts'
 import { type SimHost } from './sim-host.ts'
 import { type World } from './world.ts'
 
@@ -51,8 +52,9 @@ export class Membership {
 
   /** What still is to be done; empty: every host that should belong does. */
   get open(): readonly string[] {
+    const damaged = [...this.#world.hosts.values()].filter(({ disk }) => disk.isDamaged)
     const strangers = [...this.#world.hosts.values()].filter((host) => !this.#outside.has(host) && !this.#world.isMember(host))
-    return strangers.map(({ name }) => `${name} is no member`)
+    return [...strangers.map(({ name }) => `${name} is no member`), ...damaged.map(({ name }) => `${name} needs repair`)]
   }
 
   /** One of those that are outside is wanted in from now on. */
@@ -66,6 +68,25 @@ export class Membership {
     if (this.#finishing || !host.isOn || !this.#mayLose(host)) return false
     host.wipe()
     return true
+  }
+
+  /** As wiping it, but for its host: that has to find out, and to come back as another member by itself. */
+  damage(host: SimHost, kind: DamageKind): boolean {
+    if (this.#finishing || !host.isOn || !this.#world.isMember(host) || !this.#mayLose(host)) return false
+    if (kind === 'shortened' && !this.#isHeldByAll(host)) return false
+    return host.damage(kind)
+  }
+
+  /** A person asks for another leader, through `host`. */
+  async handOver(host: SimHost, to: SimHost): Promise<void> {
+    const { logWatch, trace } = this.#world
+    const led = new Set<string>()
+    const off = logWatch.leaders.on(({ name }) => led.add(name))
+    const done = await this.#administrator.handOver(host, to)
+    off()
+    if (!done) return
+    trace.count('leaders handed over')
+    if (!led.has(to.name)) this.#world.faults.report(`${host.name} says that ${to.name} took the lead, which it did not`)
   }
 
   /** Refused while the host owns VMs. */
@@ -93,7 +114,8 @@ export class Membership {
       this.#strangersSince.delete(host)
       return
     }
-    if (!hasAgent(life) || life.frozen) return
+    // A host with damaged stores comes back by itself.
+    if (!hasAgent(life) || life.frozen || host.disk.isDamaged) return
     if (!life.agent.api.lifecycle.initialised()) {
       this.#joining.add(host)
       void this.#letIn(host).finally(() => this.#joining.delete(host))
@@ -143,9 +165,20 @@ export class Membership {
     return role !== undefined && quiet && settled && votersOf(cluster) >= FEWEST && !this.#hasDebts()
   }
 
-  /** A host that the mesh counts as a member that it is no more. */
+  /**
+   * Whether no voter may have to be told of any entry that this one loses: that others miss an entry is found only where whoever knows of it is
+   * up, and the nemesis does not spare them.
+   */
+  #isHeldByAll({ disk }: SimHost): boolean {
+    const last = disk.log.entries.at(-1)
+    return last !== undefined && [...this.#world.hosts.values()].every((other) => !this.#world.isMember(other) || other.disk.holds(last))
+  }
+
+  /** A host that the mesh counts as a member that it is no more, or that has to become another one. */
   #hasDebts(): boolean {
     const known = this.#world.stateWatch.newest?.hosts
-    return [...this.#world.hosts.values()].some((host) => known?.has(host.id) === true && !this.#world.isMember(host))
+    return [...this.#world.hosts.values()].some(
+      (host) => host.disk.isDamaged || (known?.has(host.id) === true && !this.#world.isMember(host)),
+    )
   }
 }

@@ -2,13 +2,14 @@
 import { present } from '../../src/base/assert.ts'
 import { GUEST_FAULTS } from './guest-faults.ts'
 import { HOST_FAULTS } from './host-faults.ts'
+import { MEMBER_FAULTS } from './member-faults.ts'
 import { type Membership } from './membership.ts'
 import { NETWORK_FAULTS } from './network-faults.ts'
 import { type Fault, Stage } from './stage.ts'
 import { FAULT_KINDS, type FaultKind, type Weather } from './weather.ts'
 import { type World } from './world.ts'
 
-const FAULTS: Readonly<Record<FaultKind, Fault>> = { ...HOST_FAULTS, ...NETWORK_FAULTS, ...GUEST_FAULTS }
+const FAULTS: Readonly<Record<FaultKind, Fault>> = { ...HOST_FAULTS, ...MEMBER_FAULTS, ...NETWORK_FAULTS, ...GUEST_FAULTS }
 
 export class Nemesis {
   readonly #world: World

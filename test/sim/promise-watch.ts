@@ -17,6 +17,8 @@ export class PromiseWatch {
 
   /** At the moment when it is handed to the network: then the promise counts. */
   sent(host: Watched, message: Message): void {
+    if (host.disk.silenced === message.from)
+      this.#faults.report(`${host.name} sends ${message.kind} as member ${message.from}, whose stores are damaged`)
     switch (message.kind) {
       case 'vote-response':
         if (!message.reject) this.#voted(host, message)

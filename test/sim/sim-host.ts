@@ -17,7 +17,7 @@ import { FakeHypervisor } from '../../src/vm/fake-driver.ts'
 import { startFakeMesh } from '../fixture/fake-mesh.ts'
 import { type FakeHost, type FakeNetwork } from '../fixture/fake-network.ts'
 import { type MachineClock, type ManualClock } from '../fixture/manual-clock.ts'
-import { HostDisk } from './host-disk.ts'
+import { type DamageKind, HostDisk } from './host-disk.ts'
 import { type LogWatch } from './log-watch.ts'
 import { type Mount, type SharedFiles } from './shared-files.ts'
 import { driverThrough, filesThrough, through } from './through-clock.ts'
@@ -93,6 +93,11 @@ export class SimHost {
         world.logWatch.logWritten(this, batch, before)
       },
       onCompaction: () => world.trace.count('compactions'),
+      onReplaced: () => {
+        world.trace.count('members replaced')
+        world.trace.note(this.name, 'member replaced')
+        world.logWatch.wiped(this)
+      },
       onFault: () => {
         if (this.#life !== undefined) this.#life.diskFailed = true
       },
@@ -191,6 +196,14 @@ export class SimHost {
     this.#world.logWatch.wiped(this)
     this.#world.trace.note(this.name, 'wiped')
     this.startAgent()
+  }
+
+  /** The agent ends, and comes back to stores that are not what they were. False where there was nothing to damage. */
+  damage(kind: DamageKind): boolean {
+    this.killAgent()
+    if (!this.disk.damage(kind)) return false
+    this.#world.trace.note(this.name, `stores damaged: ${kind}`)
+    return true
   }
 
   startAgent(): void {

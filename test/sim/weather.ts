@@ -34,6 +34,10 @@ export const FAULT_KINDS = [
   'start failure',
   'deaf guest',
   'guest disk error',
+  'leader transfer',
+  'unreadable stores',
+  'torn log',
+  'lost entries',
 ] as const
 
 export type FaultKind = (typeof FAULT_KINDS)[number]
