@@ -6,7 +6,7 @@ import { newId, type TokenId } from './base/ids.ts'
 import { removalText } from './cluster/removal.ts'
 import { splitReference } from './host/resolve-spec.ts'
 import { NO_LOAD } from './inventory/load.ts'
-import { Lifecycle } from './lifecycle.ts'
+import { type Damage, Lifecycle } from './lifecycle.ts'
 import { createToken, encodeToken } from './mesh/token.ts'
 import { startRecovery } from './recovery.ts'
 import { startRepair } from './repair.ts'
@@ -37,19 +37,17 @@ export async function startAgent(ports: AgentPorts): Promise<Agent> {
 }
 
 /** What a member had applied before it was found damaged stays to be seen, marked as old; one that could not load anything has nothing to show. */
-function damageOf(session: Session | undefined): { readonly why: string; readonly alone: boolean } | null {
-  const health = session?.member.replica.health()
-  if (session === undefined || health?.kind !== 'damaged' || session.member.machine.inventory().mesh !== null) return null
-  const { introduced, member } = session.member.identity
-  return { why: health.why, alone: introduced.every((host) => host.member === member) }
+function shownDamage({ session, damage }: Lifecycle): Damage | null {
+  return session?.member.machine.inventory().mesh === null ? damage : null
 }
 
 function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery): ApiContext {
   const { mesh, clock, random, log, files } = ports
   const ended = (): string | null => (lifecycle.removal === null ? null : removalText(lifecycle.removal))
+  const changing = (): string | null => lifecycle.changing
   const session = (): Session => {
     if (lifecycle.session !== undefined) return lifecycle.session
-    throw noMember(ended())
+    throw noMember({ ended: ended(), changing: changing() })
   }
   return {
     self: { id: mesh.self, name: () => lifecycle.session?.member.machine.inventory().hosts.get(mesh.self)?.name ?? ports.hostName },
@@ -65,7 +63,8 @@ function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery)
     lifecycle: {
       initialised: () => lifecycle.session !== undefined,
       ended,
-      damaged: () => damageOf(lifecycle.session),
+      changing,
+      damaged: () => shownDamage(lifecycle),
       init: (name) => lifecycle.init(name),
       join: (request, signal) => lifecycle.join(request, signal),
     },

@@ -23,6 +23,13 @@ export const LEADERLESS_MS = 10_000
 /** A quorum that stands answers in milliseconds. */
 const ASK_OWN_MS = 2_000
 
+/** What is wrong with the stores of the member, which takes no part any more. */
+export interface Damage {
+  readonly why: string
+  /** It knows no other host to come back through. */
+  readonly alone: boolean
+}
+
 export class Lifecycle {
   readonly #ports: AgentPorts
   #session: Session | undefined
@@ -40,6 +47,18 @@ export class Lifecycle {
 
   get session(): Session | undefined {
     return this.#session
+  }
+
+  get damage(): Damage | null {
+    const health = this.#session?.member.replica.health()
+    if (this.#session === undefined || health?.kind !== 'damaged') return null
+    const { introduced, member } = this.#session.member.identity
+    return { why: health.why, alone: introduced.every((host) => host.member === member) }
+  }
+
+  /** The name of the mesh of which it becomes a new member in this moment. */
+  get changing(): string | null {
+    return this.#session === undefined ? (this.#identity?.mesh.name ?? null) : null
   }
 
   /** How its last membership ended, where it has none since. */

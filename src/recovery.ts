@@ -3,8 +3,9 @@ import { type AgentPorts } from './agent-ports.ts'
 import { type Recovered, type Recovery, type RecoveryView, type Restored } from './api/context.ts'
 import { abortable, deadline, within } from './base/deadline.ts'
 import { errorText, OperationError, refusal } from './base/errors.ts'
-import { type HostId } from './base/ids.ts'
+import { type HostId, type MemberId, type MeshId } from './base/ids.ts'
 import { type Loop, startLoop } from './base/loop.ts'
+import { type MemberIdentity } from './cluster/member.ts'
 import { planRecovery } from './cluster/recovery-plan.ts'
 import { beginGeneration, loadBackup, planDigest, recoverAlone } from './cluster/renewal.ts'
 import { askAll } from './cluster/standing.ts'
@@ -82,7 +83,10 @@ async function leads({ replica, cluster }: Session['member'], signal: AbortSigna
   await cluster.read(signal)
 }
 
-/** The file is read as a whole before anything is made of it. */
+/**
+ * The file is read as a whole before anything is made of it. On a host that belongs to no mesh, or to this one and needs repair with nobody to
+ * come back through: then nobody but the backup has the state, and the damaged stores are set aside once the restored ones count.
+ */
 async function restore(
   ports: AgentPorts,
   lifecycle: Lifecycle,
@@ -92,6 +96,7 @@ async function restore(
   const { mesh, clock } = ports
   const { machine, salvaged, backup } = await loadBackup(path)
   const { head, rows, sum } = backup
+  const damaged = loneDamage(lifecycle, head.mesh.id)
   const { hosts, vms, tokens } = machine.inventory()
   const restored = {
     head,
@@ -100,14 +105,33 @@ async function restore(
     hosts: [...hosts.values()],
     vms: [...vms.values()].map(({ name }) => name).sort(),
     tokens: tokens.size,
+    damaged: damaged?.why ?? null,
   }
-  if (dryRun || isRestored(lifecycle, sum)) return restored
+  if (dryRun || (damaged === null && isRestored(lifecycle, sum))) return restored
   const host = { id: mesh.self, addresses: mesh.ownAddresses(), ...joiner(ports, 'host') }
   const renewal = { cause: 'restored', host, generation: restored.generation.to, plan: sum } as const
-  await lifecycle.found(() => beginGeneration(memberPorts(ports), { machine, salvaged, renewal }))
+  const make = (): Promise<MemberIdentity> => beginGeneration(memberPorts(ports), { machine, salvaged, renewal })
+  if (damaged === null) await lifecycle.found(make)
+  else {
+    await lifecycle.become(make)
+    await setAside(ports, damaged.member)
+  }
   const { member } = memberSession(lifecycle)
   await within({ clock, ms: SETTLE_MS, what: 'leading the restored mesh', signal }, (limited) => leads(member, limited))
   return restored
+}
+
+/** A backup of another mesh does not mend this one. */
+function loneDamage(lifecycle: Lifecycle, backup: MeshId): { readonly why: string; readonly member: MemberId } | null {
+  const { damage } = lifecycle
+  if (damage?.alone !== true) return null
+  const { identity } = memberSession(lifecycle).member
+  return identity.mesh.id === backup ? { why: damage.why, member: identity.member } : null
+}
+
+async function setAside({ log, store }: AgentPorts, former: MemberId): Promise<void> {
+  const place = await store.setAside(former)
+  log.warn({ former, place }, 'this host is another member now, the stores of the former one were set aside')
 }
 
 /** By this very backup: a restore whose answer was lost may be asked for again. */
@@ -151,7 +175,7 @@ export async function goOver(
   { host }: { readonly host: HostId },
   signal: AbortSignal,
 ): Promise<Recovered> {
-  const { mesh, clock, log, store } = ports
+  const { mesh, clock, store } = ports
   const session = memberSession(lifecycle)
   const offer = joiner(ports, roleIn(session, mesh.self))
   const asked = { addresses: mesh.ownAddresses(), facts: offer }
@@ -159,11 +183,7 @@ export async function goOver(
   const former = session.member.identity.member
   const damaged = session.member.replica.health().kind === 'damaged'
   const next = await lifecycle.become(async () => ({ mesh: reply.mesh, member: offer.member, introduced: reply.hosts }))
-  if (damaged)
-    log.warn(
-      { former, place: await store.setAside(former) },
-      'this host is another member now, the stores of the former one were set aside',
-    )
+  if (damaged) await setAside(ports, former)
   const limit = deadline(clock, SETTLE_MS, 'catching up with the mesh', signal)
   try {
     await caughtUp(next.member, mesh.self, limit.signal)

@@ -38,6 +38,8 @@ export interface Lifecycle {
   initialised(): boolean
   /** While it belongs to no mesh: how its last membership was ended, for people: `removed from mesh lab on …`; null if none was. */
   ended(): string | null
+  /** The name of the mesh of which it is about to be a new member, while the former one has stopped: a moment. Null otherwise. */
+  changing(): string | null
   /**
    * Why this host's member takes no part any more and shows nothing: its stores are damaged. `alone`: it knows no other host to come back
    * through. Null while it takes part, or still shows what it knew.
@@ -79,6 +81,8 @@ export interface Restored {
   /** By name. */
   readonly vms: readonly string[]
   readonly tokens: number
+  /** Why the stores that this host had needed repair: they are set aside, the restored mesh takes their place. Null: it belonged to none. */
+  readonly damaged: string | null
 }
 
 export interface RecoveryView {

@@ -70,7 +70,7 @@ function noQuorum(cause: unknown): OperationError {
 /** Not an empty mesh, as it would look: this host has nothing to show, and what mends that depends on whether others have it. */
 function needsRepair({ why, alone }: { readonly why: string; readonly alone: boolean }, cause: unknown): OperationError {
   const fix = alone
-    ? 'it knows no other host: if there is one, hostmesh mesh status there; else stop the agent, move member.json and raft of its data directory away, start it, then hostmesh mesh restore FILE'
+    ? 'it knows no other host: if there is one, hostmesh mesh status there; else hostmesh mesh restore FILE, which sets the damaged stores aside'
     : 'wait: it comes back as a learner by itself; while the mesh has no quorum, run hostmesh mesh status on another host, and only without one for good hostmesh mesh recover --plan there'
   return new OperationError('no-quorum', 'this host needs repair: its member takes no part, and has no state of the mesh to show', {
     cause,
@@ -78,13 +78,18 @@ function needsRepair({ why, alone }: { readonly why: string; readonly alone: boo
   })
 }
 
-/** Throws `refused` on a host that was neither initialised nor joined, or was removed since. */
+/** Throws `refused` on a host that was neither initialised nor joined, or was removed since; `no-quorum` while it becomes another member. */
 export function assertMember({ lifecycle }: Pick<ApiContext, 'lifecycle'>): void {
-  if (!lifecycle.initialised()) throw noMember(lifecycle.ended())
+  if (!lifecycle.initialised()) throw noMember({ ended: lifecycle.ended(), changing: lifecycle.changing() })
 }
 
-/** `ended`: how its last membership ended, if it had one. */
-export function noMember(ended: string | null): OperationError {
+/** `ended`: how its last membership ended, if it had one. `changing`: the mesh of which it is about to be a new member. */
+export function noMember({ ended, changing }: { readonly ended: string | null; readonly changing: string | null }): OperationError {
+  if (changing !== null) {
+    const message = `this host is becoming a new member of mesh ${changing}, and takes no part for a moment`
+    const reason = { code: 'member-changes', message: 'its former member has stopped, the new one is not up yet', fix: 'try again' }
+    return new OperationError('no-quorum', message, { reasons: [reason] })
+  }
   if (ended === null) {
     const fix = 'hostmesh init --name MESH on the first host, hostmesh join TOKEN on every other'
     return refusal('this host belongs to no mesh yet', [{ code: 'no-mesh', message: 'neither init nor join was run on it', fix }])

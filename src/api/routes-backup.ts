@@ -18,7 +18,7 @@ export const backupStreams: Pick<StreamHandlers, 'backup'> = { backup: backupMes
 
 export const restoreRoutes: Pick<LocalHandlers, 'restore'> = {
   async restore({ context, body, signal }) {
-    const { head, rows, generation, hosts, vms, tokens } = await context.recovery.restore(
+    const { head, rows, generation, hosts, vms, tokens, damaged } = await context.recovery.restore(
       body.path,
       { dryRun: body.dryRun ?? false },
       signal,
@@ -34,6 +34,7 @@ export const restoreRoutes: Pick<LocalHandlers, 'restore'> = {
       hosts: hosts.map(({ name, addresses }) => ({ name, addresses: [...addresses] })),
       vms: [...vms],
       tokens,
+      damaged,
       dryRun: body.dryRun ?? false,
     }
   },

@@ -269,6 +269,8 @@ export const RestoreAnswer = v.object({
   hosts: v.array(v.object({ name: v.string(), addresses: v.array(v.string()) })),
   vms: v.array(v.string()),
   tokens: Count,
+  /** Why the stores that this host had are set aside; null where it had none. */
+  damaged: v.nullable(v.string()),
   dryRun: v.boolean(),
 })
 export type RestoreAnswer = v.InferOutput<typeof RestoreAnswer>

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { alarmsOf } from '../../src/api/alarms.ts'
 import { type Sight } from '../../src/api/shapes.ts'
 import { type MemberStatus } from '../../src/inventory/cluster.ts'
-import { NO_LOAD } from '../../src/inventory/load.ts'
+import { type Load, NO_LOAD, RESERVE_MIB, type StoresLoad } from '../../src/inventory/load.ts'
 import { type Inventory } from '../../src/inventory/inventory.ts'
 import { aMesh, aMeshWithRunningVm, datastoreId, diskId, hostId, jobId, someVm, vmId } from '../fixture/inventory.ts'
 import { aMember } from '../fixture/members.ts'
@@ -46,6 +46,36 @@ describe('alarms', () => {
       ['host-suspect', 'host h1 is not heard of'],
       ['host-suspect', 'host h3 is not heard of'],
     ])
+  })
+
+  const stores = (h2: StoresLoad): Load => {
+    const fresh = { receivedAtMs: 0, cpuPercent: 0, memoryUsedMiB: 0, datastoreFaults: new Map() }
+    return { hosts: new Map([[hostId('h2'), { ...fresh, stores: h2 }]]), vms: new Map() }
+  }
+  const ofStores = (h2: StoresLoad, status: Parameters<typeof alarmsOf>[1] = fine): ReturnType<typeof alarmsOf> =>
+    alarmsOf({ ...sightOf(aMesh({ hosts: 3 }).now), load: stores(h2) }, status)
+
+  it('tell of a host that has too little room to lead, and of nobody who has enough or has not measured', () => {
+    const message = `host h2 has ${RESERVE_MIB - 1} MiB free where it keeps the log of the mesh, ${RESERVE_MIB} MiB are needed to lead`
+    const fix = 'make room on the disk of the data directory of h2'
+    expect(ofStores({ freeMiB: RESERVE_MIB - 1, trouble: null })).toEqual([{ severity: 'warning', code: 'disk-full', message, fix }])
+    for (const freeMiB of [RESERVE_MIB, null]) expect(ofStores({ freeMiB, trouble: null })).toEqual([])
+  })
+
+  it('tell of a member that takes no part as its disk fails, and why: no more of its room', () => {
+    const message = 'host h2 takes no part: its disk failed, and is tried again: no space left on device'
+    const fix = 'make room on the disk of the data directory of h2, or mend it'
+    expect(ofStores({ freeMiB: 0, trouble: { kind: 'reopening', why: 'no space left on device' } })).toEqual([
+      { severity: 'critical', code: 'disk-failing', message, fix },
+    ])
+  })
+
+  it('tell of a member that needs repair: with a quorum to wait, without one what is left', () => {
+    const damaged: StoresLoad = { freeMiB: 9_000, trouble: { kind: 'damaged', why: 'a checksum is wrong' } }
+    const alarm = { severity: 'critical', code: 'needs-repair', message: 'host h2 needs repair: a checksum is wrong' }
+    expect(ofStores(damaged)).toEqual([{ ...alarm, fix: 'wait: h2 comes back as a learner by itself' }])
+    const fix = expect.stringContaining('hostmesh mesh recover --plan')
+    expect(ofStores(damaged, { ...fine, quorum: 'lost' })).toContainEqual({ ...alarm, fix })
   })
 
   it('tell of versions that differ', () => {

@@ -128,6 +128,7 @@ describe('a host before its mesh', () => {
   const lifecycle = (changes: object) => ({
     initialised: () => false,
     ended: () => null,
+    changing: () => null,
     damaged: () => null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),

@@ -12,7 +12,12 @@ const never = new AbortController().signal
 
 function setUp(
   read: (calls: number, fresh: Inventory) => Promise<Inventory>,
-  changes: { readonly initialised?: boolean; readonly ended?: string; readonly damaged?: { why: string; alone: boolean } } = {},
+  changes: {
+    readonly initialised?: boolean
+    readonly ended?: string
+    readonly changing?: string
+    readonly damaged?: { why: string; alone: boolean }
+  } = {},
 ) {
   const clock = manualClock()
   const mesh = fakeMesh(aMesh({ hosts: 3 }).now, { leader: hostId('h1') })
@@ -28,6 +33,7 @@ function setUp(
   const lifecycle = {
     initialised: () => changes.initialised ?? true,
     ended: () => changes.ended ?? null,
+    changing: () => changes.changing ?? null,
     damaged: () => changes.damaged ?? null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),
@@ -86,6 +92,20 @@ describe('a read', () => {
       fix: expect.stringContaining('hostmesh join TOKEN'),
     }
     await expect(readOrStale(source, never)).rejects.toMatchObject({ code: 'refused', reasons: [reason] })
+  })
+})
+
+describe('a host between two members', () => {
+  it('belongs to its mesh, and says that it takes no part for a moment', async () => {
+    const { source, calls } = setUp((_, fresh) => Promise.resolve(fresh), { initialised: false, changing: 'lab' })
+    const told = {
+      code: 'no-quorum',
+      message: expect.stringContaining('mesh lab'),
+      reasons: [{ code: 'member-changes', fix: 'try again' }],
+    }
+    await expect(readOrStale(source, never)).rejects.toMatchObject(told)
+    await expect(readForWrite(source, never)).rejects.toMatchObject(told)
+    expect(calls()).toBe(0)
   })
 })
 

@@ -9,6 +9,7 @@ function lifecycle(changes: Partial<ApiContext['lifecycle']>): ApiContext['lifec
   return {
     initialised: () => true,
     ended: () => null,
+    changing: () => null,
     damaged: () => null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),

@@ -1,5 +1,6 @@
 // Who may ask the leader for what, and which commands change the members of the Raft group.
 import { beforeEach, describe, expect, it } from 'vitest'
+import { exitCode } from '../../src/base/errors.ts'
 import { emitter } from '../../src/base/emitter.ts'
 import { leaderDesk, type LeaderDesk, type LeaderDeskOptions } from '../../src/cluster/leader-desk.ts'
 import { inventoryMachine, type InventoryMachine } from '../../src/cluster/inventory-machine.ts'
@@ -9,6 +10,7 @@ import { members } from '../../src/cluster/members.ts'
 import { type ReplicaStatus } from '../../src/consensus/replica.ts'
 import { type ConfChange, type ConfState } from '../../src/consensus/types.ts'
 import { type AdminCommand, type Command, type HostCommand } from '../../src/inventory/command.ts'
+import { RESERVE_MIB } from '../../src/inventory/load.ts'
 import { decodeRecord } from '../../src/inventory/record.ts'
 import { toRows } from '../../src/inventory/snapshot.ts'
 import { aJoiner, aMesh, hostId, memberId, someVm, tokenId, vmId } from '../fixture/inventory.ts'
@@ -26,6 +28,7 @@ let proposed: Proposed[]
 let desk: LeaderDesk
 let clock: ManualClock
 let status: ReplicaStatus
+let freeMiB: number | null
 const statuses = emitter<ReplicaStatus>()
 const { signal } = new AbortController()
 
@@ -59,6 +62,7 @@ beforeEach(() => {
     leading: true,
   }
   proposed = []
+  freeMiB = 4096
   const take = (data: Uint8Array, change: ConfChange | null, term: number | undefined) => {
     proposed.push({ data, change, term })
     return Promise.resolve({ index: 100, term: 1, result: { kind: 'done', value: {} } })
@@ -77,7 +81,7 @@ beforeEach(() => {
     machine,
     members: members(() => machine.inventory(), new Map()),
     generations: { superseded: () => null },
-    space: { freeMiB: () => 4096 },
+    space: { freeMiB: () => freeMiB },
   })
 })
 
@@ -129,6 +133,42 @@ describe('the leader refuses', () => {
     const unknown: ProposeRequest = { ...request(someVm('web')), ...JSON.parse('{"command":{"kind":"vm-teleport"}}') }
     await expect(desk.accept(unknown, hostId('h2'), signal)).rejects.toThrow('vm-teleport')
     expect(proposed).toEqual([])
+  })
+})
+
+describe('short of space', () => {
+  const wish = (): Promise<unknown> => desk.accept(request(someVm('web')), hostId('h2'), signal)
+
+  it('the leader refuses what a person asks for, with exit code 3 and where to make room', async () => {
+    freeMiB = RESERVE_MIB - 1
+    const message = `host h1, which leads, has ${RESERVE_MIB - 1} MiB free where it keeps the log of the mesh, ${RESERVE_MIB} MiB are needed`
+    const error = await wish().catch((caught: unknown) => caught)
+    expect(error).toMatchObject({
+      code: 'refused',
+      data: { freeMiB: RESERVE_MIB - 1, neededMiB: RESERVE_MIB },
+      reasons: [{ code: 'disk-full', message, fix: 'make room on the disk of the data directory of h1' }],
+    })
+    expect(exitCode('refused')).toBe(3)
+    expect(proposed).toEqual([])
+  })
+
+  it.each([RESERVE_MIB, null])('with %s MiB free, as far as it is known, it does not', async (free) => {
+    freeMiB = free
+    await wish()
+    expect(proposed).toHaveLength(1)
+  })
+
+  it('what hosts report and the leader decides goes in', async () => {
+    freeMiB = 0
+    await desk.accept(request({ kind: 'host-addresses', host: hostId('h2'), addresses: ['198.18.0.2:7400'] }), hostId('h2'), signal)
+    await desk.decide({ kind: 'voters-change', leaderTerm: 3, promote: [memberId(2)], demote: [], remove: [] }, signal)
+    expect(proposed).toHaveLength(2)
+  })
+
+  it('a host that leads no more sends its askers on instead', async () => {
+    freeMiB = 0
+    become({ role: 'follower' })
+    await expect(wish()).resolves.toBeDefined()
   })
 })
 

@@ -64,6 +64,26 @@ it('nothing to remove is no error', async () => {
   await expect(memberFiles(await temporaryDirectory()).removeOthers(null)).resolves.toBeUndefined()
 })
 
+it('damaged stores stand aside, the last ones only; that somebody removed them by hand is no error', async () => {
+  const directory = await temporaryDirectory()
+  for (const member of [1, 2]) {
+    await found(directory, member)
+    const place = await memberFiles(directory).setAside(memberId(member))
+    expect(place).toBe(join(directory, 'damaged', String(member)))
+    expect(readdirSync(join(directory, 'damaged'))).toEqual([String(member)])
+    expect(readdirSync(place).toSorted()).toEqual(['inventory', 'log'])
+    expect(readdirSync(join(directory, 'raft'))).toEqual([])
+  }
+  await memberFiles(directory).setAside(memberId(3))
+  expect(readdirSync(join(directory, 'damaged'))).toEqual([])
+})
+
+it('why a member is damaged is remembered: whole-looking stores are not opened again', async () => {
+  const directory = await temporaryDirectory()
+  await memberFiles(directory).save({ ...identity(1), damaged: 'a checksum is wrong' })
+  expect(await memberFiles(directory).load()).toEqual({ ...identity(1), damaged: 'a checksum is wrong' })
+})
+
 const removal = (member: number): Removal => ({
   mesh: { id: meshId('m'), name: 'lab' },
   member: memberId(member),

@@ -162,17 +162,17 @@ export class Agents {
     return this.settle(this.api(name).recovery.rejoin(this.id(to), signal))
   }
 
-  async restore(name: string, path: string): Promise<Restored> {
-    const { done } = await this.restoring(name, path)
+  async restore(name: string, path: string, options = { dryRun: false }): Promise<Restored> {
+    const { done } = await this.restoring(name, path, options)
     return this.settle(done)
   }
 
   /** A restore that has read its file, which is a real one, and waits for the disk of its host, or is done: no virtual time has passed. */
-  async restoring(name: string, path: string): Promise<{ readonly done: Promise<Restored> }> {
+  async restoring(name: string, path: string, options = { dryRun: false }): Promise<{ readonly done: Promise<Restored> }> {
     await this.clock.drain()
     const { pending } = this.clock
     let settled = false
-    const done = this.api(name).recovery.restore(path, { dryRun: false }, signal)
+    const done = this.api(name).recovery.restore(path, options, signal)
     const mark = (): void => {
       settled = true
     }

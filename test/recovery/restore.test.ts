@@ -1,7 +1,7 @@
 // A host that belongs to no mesh makes the mesh of a backup: once, whole or not at all.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { asText, backupLines } from '../fixture/backup-lines.ts'
 import { aMeshWithRunningVm, hostId, someVm, type TestLog, vmId } from '../fixture/inventory.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
@@ -33,6 +33,63 @@ it('restored again from the same file it is done already, from another one refus
   other.do(someVm('other'))
   writeFileSync(file, asText(backupLines(other.now)))
   await expect(agents.restore('h1', file)).rejects.toMatchObject({ code: 'conflict' })
+})
+
+describe('on a host that alone had its mesh, with damaged stores', () => {
+  async function damagedAlone(): Promise<Agents> {
+    const world = await Agents.mesh(1)
+    agents = world
+    await world.write('h1', someVm('web', { host: world.id('h1') }))
+    writeFileSync(file, asText(backupLines(world.view('h1'))))
+    world.powerCut('h1')
+    world.host('h1').disk.damage()
+    await world.powerOn('h1')
+    await world.run(5_000)
+    return world
+  }
+
+  it('sets these aside and goes on in a new generation, with all that the backup has', async () => {
+    const world = await damagedAlone()
+    const former = world.host('h1').disk.member
+    expect(await world.restore('h1', file)).toMatchObject({ damaged: 'a checksum is wrong', generation: { to: 2 } })
+    expect(world.host('h1').disk.setAside).toEqual([former])
+    expect(world.host('h1').disk.member).not.toBe(former)
+    expect(world.api('h1').lifecycle.damaged()).toBeNull()
+    expect([world.generation('h1'), world.votersOf('h1'), world.view('h1').vms.has(vmId('web'))]).toEqual([2, ['h1'], true])
+    expect(await world.write('h1', someVm('db', { host: world.id('h1') }))).toMatchObject({ kind: 'done' })
+    // Asked for again there is nothing more to do; a power cut changes nothing either.
+    expect(await world.restore('h1', file)).toMatchObject({ damaged: null })
+    world.powerCut('h1')
+    await world.powerOn('h1')
+    await world.until('it leads again', () => world.generation('h1') === 2 && world.view('h1').vms.has(vmId('db')))
+  })
+
+  it('says so before, and changes nothing', async () => {
+    const world = await damagedAlone()
+    const { member } = world.host('h1').disk
+    expect(await world.restore('h1', file, { dryRun: true })).toMatchObject({ damaged: 'a checksum is wrong' })
+    expect([world.host('h1').disk.member, world.host('h1').disk.setAside]).toEqual([member, []])
+    expect(world.api('h1').lifecycle.damaged()).toEqual({ why: 'a checksum is wrong', alone: true })
+  })
+
+  it('of another mesh is refused: that mends nothing', async () => {
+    const world = await damagedAlone()
+    writeFileSync(file, asText(backupLines(backedUp().now)))
+    await expect(world.restore('h1', file)).rejects.toMatchObject({ code: 'conflict' })
+    expect(world.host('h1').disk.setAside).toEqual([])
+  })
+
+  it('is refused where others are known, through whom it comes back with more', async () => {
+    const world = await Agents.mesh(3)
+    agents = world
+    await world.run(2_000)
+    writeFileSync(file, asText(backupLines(world.view('h1'))))
+    world.powerCut('h1', 'h2', 'h3')
+    world.host('h1').disk.damage()
+    await world.powerOn('h1')
+    await world.run(2_000)
+    await expect(world.restore('h1', file)).rejects.toMatchObject({ code: 'conflict' })
+  })
 })
 
 it('cut off by a power cut at any moment it is whole or not begun, and can be asked for again', async () => {

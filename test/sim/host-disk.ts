@@ -51,6 +51,8 @@ export interface StoresCopy {
 
 export class HostDisk {
   readonly mood: DiskMood = { syncMs: [0.5, 2], health: 'fine' }
+  /** The members whose stores were set aside, the last one last. */
+  readonly setAside: MemberId[] = []
   readonly #random: Random
   readonly #watch: DiskWatch
   #identity: MemberIdentity | null = null
@@ -153,6 +155,7 @@ export class HostDisk {
       setAside: async (member) => {
         await this.#delay({ sync: true })
         this.#members.delete(member)
+        this.setAside.push(member)
         return `the damaged stores of member ${member}`
       },
       retire: async (removal) => {

@@ -113,7 +113,8 @@ interface RestoreFlags extends CommonFlags {
 export const restore = buildCommand<RestoreFlags, [string], CliContext>({
   docs: {
     brief: 'Make the mesh of a backup, with this host as its only voter',
-    fullDescription: 'On a host whose agent belongs to no mesh. While any host still has its data, mesh recover keeps more.',
+    fullDescription:
+      'On a host whose agent belongs to no mesh, or whose stores need repair with no other host to come back through. While any host still has its data, mesh recover keeps more.',
   },
   parameters: {
     flags: {
@@ -137,13 +138,16 @@ export const restore = buildCommand<RestoreFlags, [string], CliContext>({
 })
 
 function restoreText(answer: RestoreAnswer): string {
-  const { mesh, generation, madeAt, madeBy, stale, index, hosts, vms, tokens, dryRun } = answer
+  const { mesh, generation, madeAt, madeBy, stale, index, hosts, vms, tokens, damaged, dryRun } = answer
   const held = list([
     ['mesh', `${mesh.name} (${mesh.id}), generation ${generation.from}, entry ${index}`],
     ['made', `${madeAt} on ${madeBy}${stale ? ', without a quorum: later changes may be missing' : ''}`],
     ['hosts', hosts.map(({ name, addresses }) => `${name} (${addresses.join(', ')})`).join(', ')],
     ['VMs', vms.length === 0 ? 'none' : vms.join(', ')],
     ['tokens', tokens === 0 ? 'none' : `${tokens}, which open nothing any more`],
+    ...(damaged === null
+      ? []
+      : [['damaged', `the stores of this host (${damaged}): set aside in damaged/ of its data directory`] as const]),
   ])
   if (dryRun) return `${held}nothing was changed (--dry-run)\n`
   return (
