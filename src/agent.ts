@@ -1,6 +1,6 @@
 // The agent put together from its ports: daemon.ts gives it the real world, the simulator a world of its own.
 import { type AgentPorts } from './agent-ports.ts'
-import { type ApiContext, type Recovery } from './api/context.ts'
+import { type ApiContext, type Membership, type Recovery } from './api/context.ts'
 import { noMember } from './api/freshness.ts'
 import { newId, type TokenId } from './base/ids.ts'
 import { removalText } from './cluster/removal.ts'
@@ -44,10 +44,13 @@ function shownDamage({ session, damage }: Lifecycle): Damage | null {
 function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery): ApiContext {
   const { mesh, clock, random, log, files } = ports
   const ended = (): string | null => (lifecycle.removal === null ? null : removalText(lifecycle.removal))
-  const changing = (): string | null => lifecycle.changing
+  const membership = (): Membership | null => {
+    const { identity } = lifecycle
+    return identity === null ? null : { mesh: identity.mesh.name, generation: identity.mesh.generation }
+  }
   const session = (): Session => {
     if (lifecycle.session !== undefined) return lifecycle.session
-    throw noMember({ ended: ended(), changing: changing() })
+    throw noMember(membership(), ended())
   }
   return {
     self: { id: mesh.self, name: () => lifecycle.session?.member.machine.inventory().hosts.get(mesh.self)?.name ?? ports.hostName },
@@ -62,8 +65,8 @@ function apiContext(ports: AgentPorts, lifecycle: Lifecycle, recovery: Recovery)
     load: () => lifecycle.session?.reporter.load() ?? NO_LOAD,
     lifecycle: {
       initialised: () => lifecycle.session !== undefined,
+      membership,
       ended,
-      changing,
       damaged: () => shownDamage(lifecycle),
       init: (name) => lifecycle.init(name),
       join: (request, signal) => lifecycle.join(request, signal),

@@ -49,16 +49,16 @@ export class Lifecycle {
     return this.#session
   }
 
+  /** Also while it becomes another member of its mesh. */
+  get identity(): MemberIdentity | null {
+    return this.#identity
+  }
+
   get damage(): Damage | null {
     const health = this.#session?.member.replica.health()
     if (this.#session === undefined || health?.kind !== 'damaged') return null
     const { introduced, member } = this.#session.member.identity
     return { why: health.why, alone: introduced.every((host) => host.member === member) }
-  }
-
-  /** The name of the mesh of which it becomes a new member in this moment. */
-  get changing(): string | null {
-    return this.#session === undefined ? (this.#identity?.mesh.name ?? null) : null
   }
 
   /** How its last membership ended, where it has none since. */

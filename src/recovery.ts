@@ -148,6 +148,9 @@ async function rejoin(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, sig
   const name = hostName({ hosts }, host)
   const own = mesh?.generation ?? session.member.identity.mesh.generation
   const other = session.member.generations.of(host)
+  // Hosts of different generations refuse each other's greeting.
+  const here = host === ports.mesh.self || ports.mesh.peers().some((peer) => peer.host === host && peer.link === 'up')
+  if (mesh !== null && here) return { mesh: mesh.name, generation: own, already: true }
   if (other === null || other.generation < own) {
     const found = other === null ? `nothing was heard of another generation at ${name}` : `${name} lives in generation ${other.generation}`
     const message = `${found}, this host lives in generation ${own}: only a later one, or one that was begun apart, can be gone over to`

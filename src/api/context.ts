@@ -36,10 +36,10 @@ export interface ApiContext {
 
 export interface Lifecycle {
   initialised(): boolean
+  /** The mesh that this host is a member of as its data directory says, also while it becomes another member of it and before it has any state. */
+  membership(): Membership | null
   /** While it belongs to no mesh: how its last membership was ended, for people: `removed from mesh lab on …`; null if none was. */
   ended(): string | null
-  /** The name of the mesh of which it is about to be a new member, while the former one has stopped: a moment. Null otherwise. */
-  changing(): string | null
   /**
    * Why this host's member takes no part any more and shows nothing: its stores are damaged. `alone`: it knows no other host to come back
    * through. Null while it takes part, or still shows what it knew.
@@ -49,6 +49,12 @@ export interface Lifecycle {
   init(name: string, signal: AbortSignal): Promise<void>
   /** Joins the mesh of the token, or resumes a join that was cut short; `progress` gets each step as people read it. */
   join(request: JoinRequest, signal: AbortSignal): Promise<void>
+}
+
+export interface Membership {
+  /** Its name. */
+  readonly mesh: string
+  readonly generation: number
 }
 
 export interface JoinRequest {
@@ -94,7 +100,7 @@ export interface RecoveryView {
 export interface Recovered {
   readonly mesh: string
   readonly generation: number
-  /** The same plan was carried out before. */
+  /** It was so before: nothing was done. */
   readonly already: boolean
 }
 

@@ -3,7 +3,7 @@ import { sleep } from '../base/clock.ts'
 import { deadline, within } from '../base/deadline.ts'
 import { hasCode, OperationError, refusal } from '../base/errors.ts'
 import { type Inventory } from '../inventory/inventory.ts'
-import { type ApiContext } from './context.ts'
+import { type ApiContext, type Membership } from './context.ts'
 
 /** A read waits this long for a quorum: longer than an election (0.7 to 1.4 s), short enough for a person. */
 const READ_MS = 2_000
@@ -32,6 +32,7 @@ export async function readOrStale(source: Source, signal: AbortSignal): Promise<
     if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable') && cluster.status().superseded === null) throw error
     const damaged = lifecycle.damaged()
     if (damaged !== null) throw needsRepair(damaged, error)
+    if (cluster.view().mesh === null) throw noStateYet(lifecycle.membership(), error)
     // While the quorum seems fine nothing measures the age: it is at least the wait.
     return { inventory: cluster.view(), stale: { ageMs: Math.round(cluster.status().staleMs ?? READ_MS) } }
   }
@@ -55,7 +56,8 @@ export async function readForWrite(source: Source, signal: AbortSignal): Promise
     signal.throwIfAborted()
     if (!hasCode(error, 'no-quorum', 'timeout', 'unreachable')) throw error
     const damaged = source.lifecycle.damaged()
-    throw damaged === null ? noQuorum(error) : needsRepair(damaged, error)
+    if (damaged !== null) throw needsRepair(damaged, error)
+    throw source.cluster.view().mesh === null ? noStateYet(source.lifecycle.membership(), error) : noQuorum(error)
   } finally {
     limit.done()
   }
@@ -78,16 +80,30 @@ function needsRepair({ why, alone }: { readonly why: string; readonly alone: boo
   })
 }
 
-/** Throws `refused` on a host that was neither initialised nor joined, or was removed since; `no-quorum` while it becomes another member. */
-export function assertMember({ lifecycle }: Pick<ApiContext, 'lifecycle'>): void {
-  if (!lifecycle.initialised()) throw noMember({ ended: lifecycle.ended(), changing: lifecycle.changing() })
+/** A member from its admission on, with a state to show once the leader has sent it. Not an empty mesh either. */
+function noStateYet(membership: Membership | null, cause: unknown): OperationError {
+  const where = membership === null ? 'a mesh' : `generation ${membership.generation} of mesh ${membership.mesh}`
+  const fix = 'wait, it takes seconds; if it does not end: hostmesh mesh members on another host'
+  return new OperationError('no-quorum', `this host comes into ${where} as a new member, and has not received its state yet`, {
+    cause,
+    reasons: [{ code: 'no-state-yet', message: 'the leader sends it as soon as it reaches this host', fix }],
+  })
 }
 
-/** `ended`: how its last membership ended, if it had one. `changing`: the mesh of which it is about to be a new member. */
-export function noMember({ ended, changing }: { readonly ended: string | null; readonly changing: string | null }): OperationError {
-  if (changing !== null) {
-    const message = `this host is becoming a new member of mesh ${changing}, and takes no part for a moment`
-    const reason = { code: 'member-changes', message: 'its former member has stopped, the new one is not up yet', fix: 'try again' }
+/** Throws `refused` on a host that was neither initialised nor joined, or was removed since; `no-quorum` while it becomes another member. */
+export function assertMember({ lifecycle }: Pick<ApiContext, 'lifecycle'>): void {
+  if (!lifecycle.initialised()) throw noMember(lifecycle.membership(), lifecycle.ended())
+}
+
+/** `ended`: how its last membership ended, if it had one. */
+export function noMember(membership: Membership | null, ended: string | null): OperationError {
+  if (membership !== null) {
+    const message = `this host changes what it is in mesh ${membership.mesh}, and shows nothing meanwhile`
+    const reason = {
+      code: 'changing-member',
+      message: 'it becomes another member of its mesh; guests run on',
+      fix: 'ask again in a moment',
+    }
     return new OperationError('no-quorum', message, { reasons: [reason] })
   }
   if (ended === null) {

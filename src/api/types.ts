@@ -219,7 +219,7 @@ export const RecoveryPlanAnswer = v.object({
     v.object({
       id: Id,
       name: v.string(),
-      part: v.picklist(['goes-on', 'rejoins', 'away']),
+      part: v.picklist(['goes-on', 'rejoins', 'stays', 'away']),
       voted: v.boolean(),
       /** Null: it did not answer, `why` says why. */
       log: v.nullable(v.object({ lastTerm: Count, lastIndex: Count, commitIndex: Count, appliedIndex: Count })),

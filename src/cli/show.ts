@@ -55,6 +55,8 @@ export function paintFor({ io }: CliContext, flags: CommonFlags): Paint {
 function markStale(context: CliContext, flags: CommonFlags, ageMs: number): void {
   const { io, outcome } = context
   const paint = painter(wantsColor(io, io.stderr, flags.color))
-  io.stderr.write(`${paint('yellow', 'stale:')} no quorum; this is what the host knew ${formatSeconds(ageMs / 1000)} ago or longer\n`)
+  io.stderr.write(
+    `${paint('yellow', 'stale:')} no leader confirmed it; this is what the host knew ${formatSeconds(ageMs / 1000)} ago or longer\n`,
+  )
   outcome.exitCode = exitCode('no-quorum')
 }

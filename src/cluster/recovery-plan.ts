@@ -20,9 +20,11 @@ export function planRecovery(view: PlanView): RecoveryPlan {
   const own = answers.find((answer) => answer.host === self)
   const from = inventory.mesh?.generation ?? 0
   const present = survivors(view)
-  const chosen = mostAdvanced(present, inventory)
-  const standing = chosen?.standing ?? null
+  const best = mostAdvanced(present, inventory)
+  const standing = best?.standing ?? null
   const voters: Voters = { voters: standing?.voters ?? [], outgoing: standing?.outgoing ?? [] }
+  const alive = quorumAlive(inventory, present, voters)
+  const chosen = alive === null ? best : undefined
   const hosts = [...inventory.hosts.values()]
     .sort((a, b) => compareText(a.name, b.name))
     .map((host) => plannedHost(host, { answers, chosen: chosen?.host ?? null, voters }))
@@ -38,7 +40,7 @@ export function planRecovery(view: PlanView): RecoveryPlan {
       const vms = vmsOn(inventory, host).map((vm) => vm.name)
       return vms.length === 0 ? [] : [{ host: name, vms }]
     }),
-    reasons: own?.kind !== 'stands' ? [noStanding(own)] : reasonsAgainst(view, { present, chosen, voters }),
+    reasons: own?.kind !== 'stands' ? [noStanding(own)] : alive !== null ? [alive] : reasonsAgainst(view, chosen),
   }
 }
 
@@ -82,19 +84,11 @@ function plannedHost(
   const answer = plan.answers.find((one) => one.host === host.id)
   const standing = answer?.kind === 'stands' ? answer.standing : null
   const voted = [...plan.voters.voters, ...plan.voters.outgoing].includes(host.member)
-  const part: Part = standing === null ? 'away' : host.id === plan.chosen ? 'goes-on' : 'rejoins'
+  const part: Part = standing === null ? 'away' : plan.chosen === null ? 'stays' : host.id === plan.chosen ? 'goes-on' : 'rejoins'
   return { host: host.id, name: host.name, voted, part, standing, why: answer?.kind === 'silent' ? answer.why : null }
 }
 
-interface Ground {
-  readonly present: readonly Survivor[]
-  readonly chosen: Survivor | undefined
-  readonly voters: Voters
-}
-
-function reasonsAgainst({ self, inventory }: PlanView, { present, chosen, voters }: Ground): readonly Reason[] {
-  const alive = quorumAlive(inventory, present, voters)
-  if (alive !== null) return [alive]
+function reasonsAgainst({ self, inventory }: PlanView, chosen: Survivor | undefined): readonly Reason[] {
   if (chosen === undefined) {
     return [{ code: 'no-state', message: 'no host that answered has received the state of the mesh', fix: 'hostmesh mesh restore FILE' }]
   }

@@ -4,7 +4,7 @@ import { type Reason } from '../base/errors.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type Disk, type Epoch, type Job, type StopIntent, type Vm, type VmStatus } from '../inventory/model.ts'
 import { openJob } from '../inventory/open-jobs.ts'
-import { compareEpoch, sameEpoch, wantedRun } from '../inventory/view.ts'
+import { compareEpoch, formatEpoch, sameEpoch, wantedRun } from '../inventory/view.ts'
 import { type ObservedRun } from '../vm/driver.ts'
 
 type LiveRun = Extract<ObservedRun, { kind: 'live' }>
@@ -53,13 +53,18 @@ export function reconcile(view: HostView): readonly Action[] {
   const actions: Action[] = []
   for (const run of view.runs) {
     const vm = view.inventory.vms.get(run.vm)
-    const action = owns(view.self, vm, run.epoch) ? ownRun(view, vm, run) : strangerRun(vm, run)
+    const action = owns(view.self, vm, run.epoch)
+      ? ownRun(view, vm, run)
+      : isGivenUp(view.inventory, vm, run)
+        ? givenUpRun(view.self, vm, run)
+        : strangerRun(vm, run)
     if (action !== null) actions.push(action)
   }
   for (const vm of view.inventory.vms.values()) {
     if (vm.owner?.host !== view.self) continue
     const { epoch } = vm.owner
-    if (!view.runs.some((run) => run.vm === vm.id && sameEpoch(run.epoch, epoch))) actions.push(withoutRun(vm, epoch))
+    const known = view.runs.some((run) => run.vm === vm.id && (sameEpoch(run.epoch, epoch) || isGivenUp(view.inventory, vm, run)))
+    if (!known) actions.push(withoutRun(vm, epoch))
   }
   for (const disk of view.inventory.disks.values()) {
     const action = diskWork(view.self, disk)
@@ -137,6 +142,25 @@ function strangerRun(vm: Vm | undefined, run: LiveRun | EndedRun): Action | null
   if (vm !== undefined && compareEpoch(run.epoch, vm.lastEpoch) > 0) return null
   if (run.kind === 'ended') return { kind: 'forget', vm: run.vm, epoch: run.epoch }
   return { kind: 'end', vm: run.vm, epoch: run.epoch, intent: 'off', fresh: true }
+}
+
+/**
+ * A run that only a generation has agreed on that is over: this one began without it, and will never know of it. All that it does know of that
+ * generation stood in its first state, so that it cannot be merely behind.
+ */
+function isGivenUp({ mesh }: Inventory, vm: Vm | undefined, { epoch }: ObservedRun): boolean {
+  return vm !== undefined && mesh !== null && epoch.generation < mesh.generation && compareEpoch(epoch, vm.lastEpoch) > 0
+}
+
+/**
+ * Ended before anything is said of the ownership that is known here, whose own run ended when the later one was assigned: else the VM would be
+ * started anew, maybe elsewhere, beside it.
+ */
+function givenUpRun(self: HostId, vm: Vm | undefined, run: ObservedRun): Action {
+  if (run.kind === 'live') return { kind: 'end', vm: run.vm, epoch: run.epoch, intent: 'host-down', fresh: true }
+  if (vm?.owner?.host !== self) return { kind: 'forget', vm: run.vm, epoch: run.epoch }
+  const message = `it ran in epoch ${formatEpoch(run.epoch)}, of a generation of the mesh that was given up`
+  return { kind: 'report-stopped', vm: run.vm, epoch: vm.owner.epoch, intent: 'host-down', reasons: [{ code: 'given-up', message }] }
 }
 
 /** Assigned here, and never started: start it, or give it back through the ledger, so that this epoch can never start later. */

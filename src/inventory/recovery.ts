@@ -25,6 +25,8 @@ export type Part =
   | 'goes-on'
   /** Comes in again as a learner by itself, and votes again later. */
   | 'rejoins'
+  /** Answered, and there is nothing to go on from, or no need to: it stays what it is. */
+  | 'stays'
   /** Did not answer: refused when it comes back in the old generation, and let in again as a learner. */
   | 'away'
 
@@ -42,11 +44,11 @@ export interface PlannedHost {
 export interface RecoveryPlan {
   readonly from: number
   readonly to: number
-  /** Null where nobody can go on. */
+  /** Null where nobody can go on, or nobody has to. */
   readonly chosen: HostId | null
   /** By name. */
   readonly hosts: readonly PlannedHost[]
-  /** Of the chosen one: the entries up to `lastIndex` stay, those above `commitIndex` are taken for committed, which nobody here knows. */
+  /** Of the most advanced one that answered: the entries up to `lastIndex` stay, those above `commitIndex` are taken for committed, which nobody here knows. */
   readonly kept: { readonly lastIndex: number; readonly lastTerm: number; readonly commitIndex: number }
   /** The hosts that did not answer could have agreed on more by themselves: what that was, nobody here knows. */
   readonly mayLoseMore: boolean

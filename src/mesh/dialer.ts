@@ -175,7 +175,9 @@ export class Dialer {
         known.good(target.host, address)
         return []
       } catch (error) {
-        causes.push(`${address}: ${errorText(error)}`)
+        const text = errorText(error)
+        // The system's own words name the address mostly.
+        causes.push(text.includes(address) ? text : `${address}: ${text}`)
         if (signal.aborted || isBusy(target.host)) return causes
       } finally {
         limit.done()

@@ -128,7 +128,7 @@ describe('a host before its mesh', () => {
   const lifecycle = (changes: object) => ({
     initialised: () => false,
     ended: () => null,
-    changing: () => null,
+    membership: () => null,
     damaged: () => null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),

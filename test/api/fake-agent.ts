@@ -89,7 +89,7 @@ function contextOf(mesh: FakeMesh, consoles: FakeConsoles, { files = [] }: FakeA
     lifecycle: {
       initialised: () => true,
       ended: () => null,
-      changing: () => null,
+      membership: () => null,
       damaged: () => null,
       init: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
       join: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),

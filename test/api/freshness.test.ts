@@ -1,9 +1,10 @@
 // Reads never lie about their age, and writes wait for an agreed state.
 import { describe, expect, it } from 'vitest'
+import { type Membership } from '../../src/api/context.ts'
 import { readForWrite, readOrStale } from '../../src/api/freshness.ts'
-import { hasCode, OperationError } from '../../src/base/errors.ts'
+import { OperationError } from '../../src/base/errors.ts'
 import { type Cluster } from '../../src/inventory/cluster.ts'
-import { type Inventory } from '../../src/inventory/inventory.ts'
+import { EMPTY, type Inventory } from '../../src/inventory/inventory.ts'
 import { fakeMesh } from '../fixture/fake-cluster.ts'
 import { aMesh, hostId } from '../fixture/inventory.ts'
 import { manualClock } from '../fixture/manual-clock.ts'
@@ -15,7 +16,7 @@ function setUp(
   changes: {
     readonly initialised?: boolean
     readonly ended?: string
-    readonly changing?: string
+    readonly membership?: Membership
     readonly damaged?: { why: string; alone: boolean }
   } = {},
 ) {
@@ -32,8 +33,8 @@ function setUp(
   }
   const lifecycle = {
     initialised: () => changes.initialised ?? true,
+    membership: () => changes.membership ?? null,
     ended: () => changes.ended ?? null,
-    changing: () => changes.changing ?? null,
     damaged: () => changes.damaged ?? null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),
@@ -84,6 +85,20 @@ describe('a read', () => {
     expect(calls()).toBe(0)
   })
 
+  it('before the first state came, is no empty mesh: it says as what this host comes in', async () => {
+    const { source } = setUp(noQuorum, { membership: { mesh: 'lab', generation: 2 } })
+    const empty = { ...source, cluster: { ...source.cluster, view: () => EMPTY } }
+    const error = { code: 'no-quorum', message: expect.stringContaining('comes into generation 2 of mesh lab as a new member') }
+    await expect(readOrStale(empty, never)).rejects.toMatchObject({ ...error, reasons: [{ code: 'no-state-yet' }] })
+  })
+
+  it('while the host becomes another member, does not say that it belongs to no mesh', async () => {
+    const { source } = setUp(noQuorum, { initialised: false, membership: { mesh: 'lab', generation: 1 } })
+    const error = { code: 'no-quorum', message: expect.stringContaining('mesh lab'), reasons: [{ code: 'changing-member' }] }
+    await expect(readOrStale(source, never)).rejects.toMatchObject(error)
+    await expect(readForWrite(source, never)).rejects.toMatchObject(error)
+  })
+
   it('says how the last membership ended, and how to come back', async () => {
     const { source } = setUp((_, fresh) => Promise.resolve(fresh), { initialised: false, ended: 'removed from mesh lab by admin@h1' })
     const reason = {
@@ -94,77 +109,3 @@ describe('a read', () => {
     await expect(readOrStale(source, never)).rejects.toMatchObject({ code: 'refused', reasons: [reason] })
   })
 })
-
-describe('a host between two members', () => {
-  it('belongs to its mesh, and says that it takes no part for a moment', async () => {
-    const { source, calls } = setUp((_, fresh) => Promise.resolve(fresh), { initialised: false, changing: 'lab' })
-    const told = {
-      code: 'no-quorum',
-      message: expect.stringContaining('mesh lab'),
-      reasons: [{ code: 'member-changes', fix: 'try again' }],
-    }
-    await expect(readOrStale(source, never)).rejects.toMatchObject(told)
-    await expect(readForWrite(source, never)).rejects.toMatchObject(told)
-    expect(calls()).toBe(0)
-  })
-})
-
-describe('a host whose stores are damaged', () => {
-  const why = 'the log ends at 12, its head says 15'
-
-  it('shows no empty mesh: it says what is damaged, and that it comes back by itself', async () => {
-    const { source } = setUp(noQuorum, { damaged: { why, alone: false } })
-    const reason = { code: 'needs-repair', message: why, fix: expect.stringMatching(/^wait: .* by itself/) }
-    await expect(readOrStale(source, never)).rejects.toMatchObject({ code: 'no-quorum', reasons: [reason] })
-  })
-
-  it('that knows no other host says that only a backup brings the mesh back', async () => {
-    const { source, clock } = setUp(noQuorum, { damaged: { why, alone: true } })
-    const reason = { code: 'needs-repair', message: why, fix: expect.stringContaining('hostmesh mesh restore FILE') }
-    await expect(readOrStale(source, never)).rejects.toMatchObject({ reasons: [reason] })
-    await expect(clock.settle(readForWrite(source, never), 6_000)).rejects.toMatchObject({ code: 'no-quorum', reasons: [reason] })
-  })
-})
-
-describe('the look of a write', () => {
-  it('outlasts an election', async () => {
-    const { clock, source, mesh } = setUp((calls, fresh) => (calls < 15 ? noQuorum() : Promise.resolve(fresh)))
-    expect(await clock.settle(readForWrite(source, never), 1_500)).toBe(mesh.inventory())
-  })
-
-  it('gives up after five seconds, saying that nothing was changed', async () => {
-    const { clock, source } = setUp(noQuorum)
-    const outcome = readForWrite(source, never).catch((error: unknown) => error)
-    await clock.run(4_900)
-    expect(await Promise.race([outcome, Promise.resolve('pending')])).toBe('pending')
-    await clock.run(100)
-    const error = await outcome
-    expect(hasCode(error, 'no-quorum') && error.message).toContain('nothing was changed')
-  })
-
-  it('gives up after five seconds of silence too', async () => {
-    const { clock, source } = setUp(silence)
-    const outcome = readForWrite({ ...source, cluster: { ...source.cluster, read: (signal) => untilAborted(signal) } }, never)
-    await expect(clock.settle(outcome, 5_000)).rejects.toMatchObject({ code: 'no-quorum' })
-  })
-
-  it('fails at once where the fault is another one than time', async () => {
-    const { source, calls } = setUp(() => Promise.reject(new Error('bug')))
-    await expect(readForWrite(source, never)).rejects.toThrow('bug')
-    expect(calls()).toBe(1)
-  })
-
-  it('never answers with a stale state', async () => {
-    const { clock, source } = setUp(noQuorum)
-    await expect(clock.settle(readForWrite(source, never), 6_000)).rejects.toMatchObject({ code: 'no-quorum' })
-  })
-
-  it('is refused on a host that belongs to no mesh', async () => {
-    const { source } = setUp((_, fresh) => Promise.resolve(fresh), { initialised: false })
-    await expect(readForWrite(source, never)).rejects.toMatchObject({ code: 'refused' })
-  })
-})
-
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
-}

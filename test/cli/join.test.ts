@@ -9,7 +9,7 @@ function lifecycle(changes: Partial<ApiContext['lifecycle']>): ApiContext['lifec
   return {
     initialised: () => true,
     ended: () => null,
-    changing: () => null,
+    membership: () => null,
     damaged: () => null,
     init: () => Promise.resolve(),
     join: () => Promise.resolve(),

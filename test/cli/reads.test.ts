@@ -216,7 +216,7 @@ describe('without a quorum', () => {
     const table = await hostmesh(['host', 'list'], { socketPath: agent.socketPath })
     expect(table.code).toBe(5)
     expect(table.out.split('\n')).toHaveLength(5)
-    expect(table.err).toBe('stale: no quorum; this is what the host knew 1s ago or longer\n')
+    expect(table.err).toBe('stale: no leader confirmed it; this is what the host knew 1s ago or longer\n')
     const json = await hostmesh(['status', '-o', 'json'], { socketPath: agent.socketPath })
     expect(json.code).toBe(5)
     expect(JSON.parse(json.out)).toMatchObject({ quorum: 'lost', leader: null, stale: { ageMs: 1000 }, alarms: [{ code: 'no-quorum' }] })

@@ -1,6 +1,7 @@
 // What a host does about each difference between what is wanted and what it observes.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { present } from '../../src/base/assert.ts'
 import { type Action, reconcile, type HostView } from '../../src/host/reconcile.ts'
 import { type Inventory } from '../../src/inventory/inventory.ts'
 import { type Epoch, type VmStatus } from '../../src/inventory/model.ts'
@@ -186,6 +187,29 @@ describe('a run that this host does not own', () => {
     expect(
       reconcile(view(assigned(), [live('running', SECOND)])).filter((action) => 'epoch' in action && sameEpoch(action.epoch, SECOND)),
     ).toEqual([])
+  })
+
+  describe('of a generation that was given up, newer than what the next one began with', () => {
+    const before = running()
+    const inventory: Inventory = { ...before, mesh: { ...present(before.mesh, 'mesh'), generation: 2 } }
+    const reported = { kind: 'report-stopped', vm: web, epoch: FIRST, intent: 'host-down', reasons: [{ code: 'given-up' }] }
+
+    it('is ended first, then the ownership that is known here; nothing is started beside it', () => {
+      expect(reconcile(view(inventory, [live('running', SECOND)]))).toEqual([
+        { kind: 'end', vm: web, epoch: SECOND, intent: 'host-down', fresh: true },
+      ])
+      expect(reconcile(view(inventory, [ended('crash', SECOND)]))).toMatchObject([reported])
+    })
+
+    it('is ended and forgotten where another host owns the VM', () => {
+      const elsewhere = { self: hostId('h2') }
+      expect(reconcile(view(inventory, [live('running', SECOND)], elsewhere))).toMatchObject([{ kind: 'end', epoch: SECOND }])
+      expect(reconcile(view(inventory, [ended('crash', SECOND)], elsewhere))).toEqual([{ kind: 'forget', vm: web, epoch: SECOND }])
+    })
+
+    it('does not concern the run that the next one knows', () => {
+      expect(reconcile(view(inventory, [live('running')]))).toEqual([])
+    })
   })
 
   it('is forgotten once its end is known to the mesh', () => {

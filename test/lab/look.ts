@@ -72,6 +72,15 @@ export function wholeMesh<M extends Machine>(host: MeshHost<M>): Promise<true> {
   return waitFor(`all hosts to be up, seen by ${host.name}`, look, { limitMs: 60_000, everyMs: 50 })
 }
 
+/** Until this host has heard that the mesh went on in that generation without it. */
+export function leftBehind<M extends Machine>(host: MeshHost<M>, generation: number): Promise<true> {
+  const look = async (): Promise<boolean> => {
+    const { alarms } = await statusOf(host)
+    return alarms.some(({ code, message }) => code === 'superseded' && message.includes(`went on in generation ${generation}`))
+  }
+  return waitFor(`${host.name} to hear of generation ${generation}`, look, { limitMs: 60_000, everyMs: 50 })
+}
+
 export interface Leadership<M extends Machine> {
   readonly leader: MeshHost<M>
   readonly others: readonly MeshHost<M>[]

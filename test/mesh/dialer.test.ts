@@ -98,6 +98,13 @@ describe('a member without a link', () => {
     expect(dialer.cause(PEER)).toBe('x:1: connection refused; y:1: connection refused')
   })
 
+  it('names an address once', async () => {
+    answers.set('x:1', 'silent')
+    dialer.setMembers(member('x:1'))
+    await clock.run(3000)
+    expect(dialer.cause(PEER)).toBe('dialling x:1 took longer than 1500 ms')
+  })
+
   it('whose address nobody knows is not dialled, and says so', async () => {
     dialer.setMembers(member())
     await clock.run(1000)

@@ -1,6 +1,7 @@
 // A mesh whose majority is lost for good: the plan, the confirmation, and what becomes of everybody who comes back.
 import { afterEach, describe, expect, it } from 'vitest'
 import { present } from '../../src/base/assert.ts'
+import { formatEpoch } from '../../src/inventory/view.ts'
 import { type OperationError } from '../../src/base/errors.ts'
 import { jobId, someVm, vmId } from '../fixture/inventory.ts'
 import { Agents } from './agents.ts'
@@ -74,6 +75,8 @@ describe('the plan', () => {
     expect(plan.reasons).toMatchObject([
       { code: 'quorum-alive', message: expect.stringContaining(world.view('h2').hosts.get(leader)?.name ?? '?') },
     ])
+    expect(plan.chosen).toBeNull()
+    expect(plan.hosts.map(({ part }) => part)).toEqual(['stays', 'stays', 'away'])
     expect(await errorOf(world.confirm('h2', digest))).toMatchObject({ code: 'refused', reasons: [{ code: 'quorum-alive' }] })
   })
 
@@ -234,8 +237,41 @@ describe('who comes back', () => {
     expect(await world.write('h4', someVm('x', { host: world.id('h4') }))).toMatchObject({ kind: 'done' })
   })
 
+  it('with a VM that only its own generation has started anew, ends that run before the VM starts again, wherever', async () => {
+    const world = await mesh(3)
+    await world.write('h1', someVm('web', { host: world.id('h1'), startJob: jobId('job-web') }))
+    await world.until('it runs on h1', () => world.view('h3').vms.get(vmId('web'))?.observed?.status === 'running')
+    await world.run(1_000)
+    world.powerCut('h1', 'h2')
+    await world.until('h3 knows no leader', () => world.api('h3').cluster.status().leader === null)
+    await world.confirm('h3', (await world.plan('h3')).digest)
+    world.apart('h3')
+    world.host('h1').powerOn()
+    world.host('h2').powerOn()
+    const epochs = (): readonly string[] =>
+      [...world.hosts.values()].flatMap(({ hypervisor }) => hypervisor.running().map(({ epoch }) => formatEpoch(epoch)))
+    await world.until('the old majority has started it anew', () => epochs().join() === '1.2')
+    world.together()
+    await world.until('h1 has heard', () => world.api('h1').cluster.status().superseded !== null)
+    await world.rejoin('h1', 'h3')
+    await world.until('it runs again', () => {
+      expect(epochs().length).toBeLessThanOrEqual(1)
+      return epochs().join() === '2.2'
+    })
+    expect(world.view('h3').vms.get(vmId('web'))?.fault).toBeNull()
+  })
+
   it('cannot be sent over to where nobody went on', async () => {
     const world = await mesh(3)
+    world.powerCut('h2')
+    await world.until('h1 misses h2', () => world.api('h1').liveness().get(world.id('h2')) !== 'up')
+    await world.run(2_000)
     expect(await errorOf(world.rejoin('h1', 'h2'))).toMatchObject({ code: 'refused', reasons: [{ code: 'no-later-generation' }] })
+  })
+
+  it('is there already where it sees the host it is sent to, and is done', async () => {
+    const world = await mesh(3)
+    expect(await world.rejoin('h1', 'h2')).toEqual({ mesh: 'lab', generation: 1, already: true })
+    expect(await world.rejoin('h1', 'h1')).toEqual({ mesh: 'lab', generation: 1, already: true })
   })
 })

@@ -92,7 +92,12 @@ async function goOver(context: CliContext, flags: CommonFlags, host: string): Pr
     clientFor(context, flags).call('rejoin', { body: { host } }, { signal }),
   )
   if (flags.output === 'json') return printJson(context, json)
-  context.io.stdout.write(`this host is a learner of mesh ${answer.mesh} in generation ${answer.generation} now\n`)
+  const { mesh, generation, already } = answer
+  context.io.stdout.write(
+    already
+      ? `this host is in generation ${generation} of mesh ${mesh} already, as ${host} is: nothing was done\n`
+      : `this host is a learner of mesh ${mesh} in generation ${generation} now\n`,
+  )
 }
 
 function planText(plan: RecoveryPlanAnswer, paint: Paint): string {
@@ -132,6 +137,8 @@ function partText({ part, why }: RecoveryPlanAnswer['hosts'][number]): string {
       return 'goes on, votes alone'
     case 'rejoins':
       return 'comes in again as a learner'
+    case 'stays':
+      return 'stays as it is'
     case 'away':
       return `no answer${why === null ? '' : ` (${why})`}`
   }
