@@ -9,7 +9,6 @@ import { type SnapshotOffer, type StatePair } from '../../src/consensus/types.ts
 import { type ManualClock, manualClock } from '../fixture/manual-clock.ts'
 import { memoryStateDisk, openMemoryState, type StateDisk } from '../fixture/memory-state.ts'
 import { memoryStreams } from '../fixture/memory-streams.ts'
-import { textMachine } from '../fixture/text-machine.ts'
 import { bytes, snapshotAt, confOf } from './member.ts'
 
 const PAIRS: readonly StatePair[] = ['a', 'b', 'c'].map((key) => ({ key, value: bytes('x'.repeat(200)) }))
@@ -39,10 +38,12 @@ interface FollowerOptions {
   /** Of its own clock with each look at it: a machine that takes so long for every page. */
   readonly msALook?: number
   readonly onWrite?: () => Promise<void>
+  /** The state machine is given some of what is staged. */
+  readonly onLoad?: () => void
 }
 
 /** Member 1, in term 3. */
-async function follower({ commitIndex = 5, outcome = 'unwanted', msALook = 0, onWrite }: FollowerOptions = {}): Promise<Follower> {
+async function follower({ commitIndex = 5, outcome = 'unwanted', msALook = 0, onWrite, onLoad }: FollowerOptions = {}): Promise<Follower> {
   const clock = manualClock()
   const disk = memoryStateDisk(onWrite)
   const stateStore = openMemoryState(disk)
@@ -60,7 +61,7 @@ async function follower({ commitIndex = 5, outcome = 'unwanted', msALook = 0, on
     },
     log: silentLog,
     stateStore,
-    machine: textMachine(),
+    machine: { restore: () => ({ add: () => onLoad?.(), finish: () => {} }) },
     status: () => ({ term: 3, commitIndex }),
     deliver: async (message, prepared) => {
       delivered.push({ message, prepared })
@@ -208,6 +209,22 @@ describe('a follower that is offered a snapshot', () => {
     await member.clock.run(10)
     expect(heard).toEqual(['over'])
     expect(staged(member.disk)).toBeUndefined()
+  })
+
+  it('reads no further in what is staged once it is told to stop, and gives nothing to its core', async () => {
+    let loads = 0
+    const stop: (() => void)[] = []
+    const member = await at({
+      onLoad: () => {
+        loads++
+        for (const tell of stop) tell()
+      },
+    })
+    stop.push(() => void member.receiver.stop())
+    const { channel, heard } = leaderEnd(member)
+    await say(member, channel, OFFER, CHUNK)
+    expect([loads, heard.at(-1), member.delivered, member.errors]).toEqual([1, 'over', [], []])
+    expect(staged(member.disk)).toEqual(['a', 'b', 'c'])
   })
 
   it('that fails to stage says whose disk failed, but not when it was stopped before', async () => {
