@@ -31,7 +31,11 @@ class Leader {
   readonly reports: [NodeId, boolean][] = []
   readonly errors: unknown[] = []
   /** What the follower's end of every stream heard, and that end. */
-  readonly streams: { readonly to: NodeId; readonly channel: SnapshotChannel; readonly heard: (SnapshotFrame | 'over')[] }[] = []
+  readonly streams: {
+    readonly to: NodeId
+    readonly channel: SnapshotChannel
+    readonly heard: (SnapshotFrame | 'over')[]
+  }[] = []
   applied: SnapshotMeta = snapshotAt(100, 3, confOf([1, 2, 3, 4]))
   unreadable: Error | undefined
   readonly sender = new SnapshotSender({
@@ -89,7 +93,11 @@ class Leader {
   }
 
   #open(to: NodeId) {
-    const [mine, theirs] = memoryStreams({ clocks: [this.clock, this.clock], networkMs: 1, carry: (_side, piece) => piece })
+    const [mine, theirs] = memoryStreams({
+      clocks: [this.clock, this.clock],
+      networkMs: 1,
+      carry: (_side, piece) => piece,
+    })
     const channel = new SnapshotChannel(theirs, this.clock, new AbortController().signal)
     const heard: (SnapshotFrame | 'over')[] = []
     const listen = async (): Promise<void> => {
@@ -142,6 +150,18 @@ describe('a leader that sends a snapshot', () => {
     await leader.say(stagedUpTo(3))
     await leader.clock.run(100)
     expect(leader.sentBytes()).toBe(WINDOW_BYTES + 4 * CHUNK)
+    await leader.sender.stop()
+  })
+
+  it('keeps the log from the moment of the offer on: its view is opened later', async () => {
+    const leader = new Leader()
+    const snapshot = leader.sender.offer(2)
+    expect([leader.sender.pinned, leader.views]).toEqual([100, []])
+    leader.applied = snapshotAt(120, 3, leader.applied.conf)
+    if (snapshot !== undefined) leader.sender.send({ kind: 'snapshot', from: 1, to: 2, term: 3, snapshot })
+    await leader.clock.run(10)
+    expect(leader.sender.pinned).toBe(120)
+    expect(leader.last.heard).toMatchObject([{ kind: 'offer', message: { snapshot: { index: 120 } }, offer: { meta: { index: 120 } } }])
     await leader.sender.stop()
   })
 
