@@ -5,6 +5,7 @@ import { silentLog } from '../../src/base/log.ts'
 import { OperationError } from '../../src/base/errors.ts'
 import { type LastingOptions, type ReplicaHealth, startLastingReplica } from '../../src/consensus/lasting-replica.ts'
 import { type Replica } from '../../src/consensus/replica.ts'
+import { type SnapshotStream } from '../../src/consensus/types.ts'
 import { manualClock } from '../fixture/manual-clock.ts'
 import { type Member, ReplicaGroup } from '../fixture/replica-group.ts'
 import { command } from '../fixture/text-machine.ts'
@@ -168,6 +169,31 @@ describe('opening again', () => {
     expect(world.stops()).toBe(1)
   })
 
+  it('is told to those who listen, and a member between its lives takes no streams', async () => {
+    const world = script([undefined])
+    const replica = await startLastingReplica(world.options)
+    const leading: boolean[] = []
+    const aborts: string[] = []
+    const stream: SnapshotStream = {
+      write: async () => {},
+      onData: () => {},
+      onClose: () => {},
+      close: () => {},
+      abort: (cause) => aborts.push(cause),
+    }
+    replica.onStatus((status) => leading.push(status.leading))
+    replica.receiveSnapshot(stream, 2)
+    world.fail(diskError())
+    await world.clock.drain()
+    replica.receiveSnapshot(stream, 2)
+    expect(leading).toEqual([false])
+    await world.clock.run(251)
+    replica.receiveSnapshot(stream, 2)
+    expect(leading).toEqual([false, true])
+    expect(aborts).toEqual(['this member takes no part now'])
+    await world.clock.settle(replica.stop(), 100)
+  })
+
   it('may show that the stores are damaged, at the first start as well', async () => {
     for (const outcomes of [[damage], [diskError(), damage]]) {
       const world = script(outcomes)
@@ -189,6 +215,11 @@ describe('opening again', () => {
     expect(world.opens).toHaveLength(1)
     await world.clock.settle(replica.stop(), 100)
     const locked = new OperationError('failed', 'in use', { data: { kind: 'locked' } })
+    const later = script([diskError(), locked])
+    const mended = await startLastingReplica(later.options)
+    await later.clock.run(60_000)
+    expect([later.fatal, later.opens.length]).toEqual([[locked], 2])
+    await later.clock.settle(mended.stop(), 100)
     await expect(startLastingReplica(script([locked]).options)).rejects.toBe(locked)
   })
 
