@@ -29,7 +29,7 @@ async function findOut(name: BrokenBuildName): Promise<string[]> {
   process.stdout.write(`${name}: ${faultOf(name)}\n`)
   try {
     for (let at = 0; at < histories; at += 1) {
-      const { verdict, counts } = await runHistory({ lab, seed: seed + at, seconds, program: build.program })
+      const { verdict, counts } = await runHistory({ group: await lab.newGroup(build.program), seed: seed + at, seconds })
       process.stdout.write(`  history ${at + 1}, seed ${seed + at}, ${counts.ok} ok: ${explain(verdict).replaceAll('\n', '\n  ')}\n`)
       if (verdict.kind === 'not-linearizable') return [String(at + 1), passed()]
     }

@@ -1,23 +1,31 @@
-// Histories of a real group of three under mixed faults, judged: [--histories N] [--seconds N] [--seed N] [--clients N] [--members N] [--verbose]
+// Histories under mixed faults, judged, of raft-only processes or of real agents: [--agents] [--histories N] [--seconds N] [--seed N] [--clients N] [--members N] [--verbose]
 import { parseArgs } from 'node:util'
+import { AgentLab } from '../test/linear/agent-lab.ts'
 import { RaftLab } from '../test/linear/raft-lab.ts'
 import { explain, type HistoryResult, runHistory } from '../test/linear/run-history.ts'
 import { table } from './shared/figures.ts'
 
 const number = { type: 'string' } as const
+const flag = { type: 'boolean' } as const
 const { values } = parseArgs({
-  options: { histories: number, seconds: number, seed: number, clients: number, members: number, verbose: { type: 'boolean' } },
+  options: { histories: number, seconds: number, seed: number, clients: number, members: number, agents: flag, verbose: flag },
 })
 const wanted = { histories: 50, seconds: 20, seed: Date.now() % 1_000_000, clients: 8, members: 3 }
 const [histories, seconds, seed, clients, members] = [of('histories'), of('seconds'), of('seed'), of('clients'), of('members')]
 const again = (from: number, times: number): string =>
-  `again: ./dev bench histories --histories ${times} --seconds ${seconds} --clients ${clients} --members ${members} --seed ${from}`
+  `again: ./dev bench histories --histories ${times} --seconds ${seconds} --clients ${clients} --members ${members} --seed ${from}${values.agents === true ? ' --agents' : ''}`
 
-const lab = await RaftLab.start(members)
+const lab = await (values.agents === true ? AgentLab : RaftLab).start(members)
 const results: HistoryResult[] = []
 try {
   for (let at = 0; at < histories; at += 1) {
-    const result = await runHistory({ lab, seed: seed + at, seconds, clients, tell: values.verbose === true ? say : () => {} })
+    const result = await runHistory({
+      group: await lab.newGroup(),
+      seed: seed + at,
+      seconds,
+      clients,
+      tell: values.verbose === true ? say : () => {},
+    })
     results.push(result)
     say(lineOf(result))
     if (result.verdict.kind !== 'linearizable') {

@@ -7,6 +7,9 @@ import { type Lab, labUnavailable } from '../lab/lab.ts'
 import { consoleSays, consoleSaysNext, guestPids, vmOf, wholeMesh } from '../lab/look.ts'
 import { writesWhileLeaderDies } from '../lab/lost-leader-writes.ts'
 import { formMesh, type MeshHost, type MeshLab, startMeshLab, votersAre } from '../lab/mesh-lab.ts'
+import { AgentGroup } from '../linear/agent-lab.ts'
+import { type Episode } from '../linear/nemesis.ts'
+import { explain, runHistory } from '../linear/run-history.ts'
 
 const unavailable = labUnavailable()
 const GUESTS = ['alpha', 'beta', 'gamma']
@@ -70,7 +73,22 @@ describe.skipIf(unavailable !== undefined)(`when agents die${unavailable === und
       for (const host of hosts) await wholeMesh(host)
     }
   })
+
+  it('what clients of every agent read and write has one order, while agents are cut off, killed and frozen', async () => {
+    const group = new AgentGroup(lab, 'linear')
+    const { verdict, counts, elections } = await runHistory({ group, seed: 1, seconds: 6, episodes: SHORT })
+    expect(explain(verdict)).toBe('accepted')
+    expect(counts.ok).toBeGreaterThan(50)
+    expect(elections).toBeGreaterThan(0)
+  })
 })
+
+/** Only the leader is hit: what it says that has been replaced is what nobody may believe. */
+const SHORT: readonly Episode[] = [
+  { network: { kind: 'isolate', target: 'leader' }, process: undefined, lastsMs: 1_500, hitAfterMs: 0, calmMs: 200 },
+  { network: undefined, process: { kind: 'kill', targets: ['leader'], downMs: 100 }, lastsMs: 0, hitAfterMs: 0, calmMs: 200 },
+  { network: undefined, process: { kind: 'freeze', targets: ['leader'], forMs: 1_500 }, lastsMs: 0, hitAfterMs: 0, calmMs: 200 },
+]
 
 interface Place {
   readonly on: string

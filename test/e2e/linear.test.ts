@@ -22,7 +22,7 @@ describe.skipIf(unavailable !== undefined)(`a group of three${unavailable === un
   afterAll(() => lab.stop())
 
   it('behaves like one register a key while its leader is cut off, muted, killed and frozen', async () => {
-    const { verdict, counts, elections } = await runHistory({ lab, seed: 1, seconds: 8, episodes: SHORT })
+    const { verdict, counts, elections } = await runHistory({ group: await lab.newGroup(), seed: 1, seconds: 8, episodes: SHORT })
     expect(explain(verdict)).toBe('accepted')
     expect(counts.ok).toBeGreaterThan(100)
     expect(elections).toBeGreaterThan(0)
@@ -33,7 +33,7 @@ describe.skipIf(unavailable !== undefined)(`a group of three${unavailable === un
     onTestFinished(() => build.remove())
     const verdicts: string[] = []
     while (verdicts.length < 3 && !verdicts.includes('not-linearizable')) {
-      const { verdict } = await runHistory({ lab, seed: 2, seconds: 2, episodes: [], program: build.program })
+      const { verdict } = await runHistory({ group: await lab.newGroup(build.program), seed: 2, seconds: 2, episodes: [] })
       verdicts.push(verdict.kind)
     }
     expect(verdicts).toContain('not-linearizable')

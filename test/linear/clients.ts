@@ -1,13 +1,12 @@
 // Clients that use a group as a register per key, and write down what they asked and heard: the history to be judged.
 import { between, type Random } from '../../src/base/random.ts'
-import { KvClient, type Reply } from '../fixture/kv-client.ts'
 import { pause } from '../lab/wait-for.ts'
-import { type RegisterInput, type RegisterOperation, type RegisterOutput, type Value } from './register.ts'
+import { type Connection, type Group, type Heard, membersOf } from './group.ts'
+import { type RegisterInput, type RegisterOperation, type Value } from './register.ts'
 
 export interface ClientsOptions {
   readonly random: Random
-  /** IP:PORT of each member. */
-  readonly addresses: readonly string[]
+  readonly group: Group
   readonly clients: number
 }
 
@@ -18,8 +17,6 @@ export interface Counts {
   unknown: number
 }
 
-/** Without an answer for this long a client goes on to the next operation, and the outcome is unknown. Half of them wait less than any election takes. */
-const PATIENCE_MS = [1_000, 300] as const
 /** A member that cannot be reached or does not lead is left alone for a moment; without this, a group without a leader would be flooded. */
 const REFUSED_PAUSE_MS = 20
 /** Keys in use at a time, and operations until each gives way to a new one: short histories are cheap to judge, few keys make clients meet. */
@@ -52,11 +49,12 @@ export class Clients {
   /** Reads every key through every member, once all are well: what was acknowledged must be there. Rejects where a read fails all the time. */
   async readAll(): Promise<void> {
     const keys = new Set(this.history.map(({ input }) => input.key))
-    for (const [at, address] of this.#options.addresses.entries()) {
-      const line = new Line(address, PATIENCE_MS[0])
+    const { group } = this.#options
+    for (const member of membersOf(group)) {
+      const line = new Line(group, member, group.use.patienceMs[0])
       for (const key of keys) {
-        for (let tries = 0; !(await this.#ask(line, -1 - at, { kind: 'read', key })); tries += 1) {
-          if (tries === 200) throw new Error(`no read through ${address} although everything is well again`)
+        for (let tries = 0; !(await this.#ask(line, -member, { kind: 'read', key })); tries += 1) {
+          if (tries === 200) throw new Error(`no read through member ${member} although everything is well again`)
           await pause(50)
         }
       }
@@ -65,8 +63,9 @@ export class Clients {
   }
 
   async #run(client: number): Promise<void> {
-    const { random, addresses } = this.#options
-    const lines = addresses.map((address) => new Line(address, PATIENCE_MS[Math.floor(client / 2) % 2] ?? 0))
+    const { random, group } = this.#options
+    const patienceMs = group.use.patienceMs[Math.floor(client / 2) % 2] ?? 0
+    const lines = membersOf(group).map((member) => new Line(group, member, patienceMs))
     // Every other client is a reader that stays where it is answered: at a leader that others have left too.
     const reader = client % 2 === 0
     let home = client % lines.length
@@ -89,13 +88,13 @@ export class Clients {
   /** False: surely not done, or nobody knows. */
   async #ask(line: Line, client: number, input: RegisterInput): Promise<boolean> {
     const calledAt = performance.now()
-    const reply = await line.ask(input)
+    const heard = await line.ask(input)
     const at = performance.now()
-    if (reply.kind === 'refused') {
+    if (heard.kind === 'refused') {
       this.counts.failed += 1
       return false
     }
-    const output = outputOf(input, reply)
+    const output = heard.kind === 'answered' ? heard.output : undefined
     this.counts[output === undefined ? 'unknown' : 'ok'] += 1
     if (output?.kind === 'value') this.#lastSeen.set(input.key, output.value)
     if (output?.kind === 'differed' && output.found !== undefined) this.#lastSeen.set(input.key, output.found)
@@ -104,60 +103,40 @@ export class Clients {
   }
 
   #nextInput(client: number, reads: number): RegisterInput {
-    const { random } = this.#options
+    const { random, group } = this.#options
     const lane = between(random, 0, KEYS - 1)
-    const key = `k${lane}.${Math.floor(this.#operations / (KEYS * KEY_OPERATIONS))}`
+    const key = `k${lane}-${Math.floor(this.#operations / (KEYS * KEY_OPERATIONS))}`
     this.#operations += 1
     if (random.float() < reads) return { kind: 'read', key }
     this.#values += 1
     const value = `${client}:${this.#values}`
-    return random.float() < 0.6 ? { kind: 'write', key, value } : { kind: 'cas', key, expected: this.#lastSeen.get(key) ?? null, value }
-  }
-}
-
-function outputOf(input: RegisterInput, reply: Exclude<Reply, { kind: 'refused' }>): RegisterOutput | undefined {
-  switch (reply.kind) {
-    case 'unknown':
-      return undefined
-    case 'ok':
-      if (input.kind === 'read') return { kind: 'value', value: reply.value.toString() }
-      return { kind: input.kind === 'cas' ? 'swapped' : 'written' }
-    case 'absent':
-      return input.kind === 'read' ? { kind: 'value', value: null } : { kind: 'differed', found: null }
-    case 'mismatch':
-      return { kind: 'differed', found: reply.value.toString() }
+    return !group.use.cas || random.float() < 0.6
+      ? { kind: 'write', key, value }
+      : { kind: 'cas', key, expected: this.#lastSeen.get(key) ?? null, value }
   }
 }
 
 /** One client's way to one member: connected when it is needed, and anew after it broke. */
 class Line {
-  readonly #address: string
+  readonly #group: Group
+  readonly #member: number
   readonly #patienceMs: number
-  #client: KvClient | undefined
+  #connection: Connection | undefined
 
-  constructor(address: string, patienceMs: number) {
-    this.#address = address
+  constructor(group: Group, member: number, patienceMs: number) {
+    this.#group = group
+    this.#member = member
     this.#patienceMs = patienceMs
   }
 
-  async ask(input: RegisterInput): Promise<Reply> {
-    try {
-      if (this.#client?.isOpen !== true) this.#client = await KvClient.connect(this.#address, this.#patienceMs)
-    } catch (error) {
-      return { kind: 'refused', why: String(error) }
+  async ask(input: RegisterInput): Promise<Heard> {
+    if (this.#connection?.isOpen !== true) {
+      this.#connection = await this.#group.connect(this.#member, this.#patienceMs).catch(() => undefined)
     }
-    const { key } = input
-    switch (input.kind) {
-      case 'read':
-        return this.#client.get(key)
-      case 'write':
-        return this.#client.put(key, Buffer.from(input.value))
-      case 'cas':
-        return this.#client.cas(key, input.expected === null ? undefined : Buffer.from(input.expected), Buffer.from(input.value))
-    }
+    return this.#connection?.ask(input) ?? { kind: 'refused' }
   }
 
   close(): void {
-    this.#client?.close()
+    this.#connection?.close()
   }
 }

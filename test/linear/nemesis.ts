@@ -2,7 +2,7 @@
 import { between, type Random } from '../../src/base/random.ts'
 import { type LabHost } from '../lab/lab.ts'
 import { pause } from '../lab/wait-for.ts'
-import { type RaftLab } from './raft-lab.ts'
+import { type Group, hostOf, membersOf, othersThan } from './group.ts'
 
 /** Whom it hits: decided when it happens, so that it hits a leader as often as wanted. */
 export type Target = 'leader' | 'follower' | 'other follower'
@@ -95,20 +95,20 @@ function oneOf<T>(random: Random, choices: readonly T[]): T {
 }
 
 /** Carries one episode out and mends everything after it. `tell` hears what is done to whom. */
-export async function play(lab: RaftLab, episode: Episode, tell: (what: string) => void): Promise<void> {
-  const who = await rolesOf(lab)
+export async function play(group: Group, episode: Episode, tell: (what: string) => void): Promise<void> {
+  const who = await rolesOf(group)
   const { network, process, lastsMs, hitAfterMs, calmMs } = episode
   if (network !== undefined) {
     tell(textOf(network, who))
-    await spoil(lab, network, who)
+    await spoil(group, network, who)
   }
   const hit = async (fault: ProcessFault): Promise<void> => {
     if (network !== undefined) await pause(hitAfterMs)
     tell(textOf(fault, who))
-    await strike(lab, fault, who)
+    await strike(group, fault, who)
   }
   await Promise.all([process && hit(process), network && pause(lastsMs)])
-  if (network !== undefined || process?.kind === 'power cut') await lab.heal()
+  if (network !== undefined || process?.kind === 'power cut') await group.lab.heal()
   tell('all is well')
   await pause(calmMs)
 }
@@ -116,41 +116,40 @@ export async function play(lab: RaftLab, episode: Episode, tell: (what: string) 
 type Roles = Readonly<Record<Target, number>>
 
 /** Without a leader anybody stands for it. */
-async function rolesOf(lab: RaftLab): Promise<Roles> {
-  const statuses = await lab.group.statuses(300)
-  const leader = statuses.filter(({ role }) => role === 'leader').toSorted((a, b) => b.term - a.term)[0]?.id ?? 1
-  const [follower = 2, other = 3] = lab.group.nodes.map(({ id }) => id).filter((id) => id !== leader)
+async function rolesOf(group: Group): Promise<Roles> {
+  const { leader = 1 } = await group.state(300)
+  const [follower = 2, other = 3] = membersOf(group).filter((member) => member !== leader)
   return { leader, follower, 'other follower': other }
 }
 
-async function spoil(lab: RaftLab, fault: NetworkFault, who: Roles): Promise<void> {
+async function spoil(group: Group, fault: NetworkFault, who: Roles): Promise<void> {
   const drop = (pairs: readonly (readonly [LabHost, LabHost])[]) => Promise.all(pairs.map(([from, to]) => from.dropTo(to)))
-  const hostOf = (target: Target) => lab.host(who[target])
+  const at = (target: Target): LabHost => hostOf(group, who[target])
+  const others = (target: Target): readonly LabHost[] => othersThan(group, who[target])
   switch (fault.kind) {
     case 'isolate':
-      return lab.isolate(who[fault.target])
+      return group.lab.split([at(fault.target)], others(fault.target))
     case 'mute':
-      await drop(lab.othersThan(who[fault.target]).map((other) => [hostOf(fault.target), other]))
+      await drop(others(fault.target).map((other) => [at(fault.target), other]))
       return
     case 'deaf':
-      await drop(lab.othersThan(who[fault.target]).map((other) => [other, hostOf(fault.target)]))
+      await drop(others(fault.target).map((other) => [other, at(fault.target)]))
       return
     case 'one-way':
-      await drop([[hostOf(fault.from), hostOf(fault.to)]])
+      await drop([[at(fault.from), at(fault.to)]])
       return
     case 'apart':
       await drop([
-        [hostOf(fault.from), hostOf(fault.to)],
-        [hostOf(fault.to), hostOf(fault.from)],
+        [at(fault.from), at(fault.to)],
+        [at(fault.to), at(fault.from)],
       ])
       return
     case 'lossy':
-      await hostOf(fault.target).loss(fault.percent)
+      await at(fault.target).loss(fault.percent)
   }
 }
 
-async function strike(lab: RaftLab, fault: ProcessFault, who: Roles): Promise<void> {
-  const { group } = lab
+async function strike(group: Group, fault: ProcessFault, who: Roles): Promise<void> {
   switch (fault.kind) {
     case 'kill': {
       const ids = fault.targets.map((target) => who[target])
@@ -161,10 +160,10 @@ async function strike(lab: RaftLab, fault: ProcessFault, who: Roles): Promise<vo
     }
     case 'power cut': {
       const id = who[fault.target]
-      await lab.host(id).cut()
+      await hostOf(group, id).cut()
       await group.signal(id, 'SIGKILL')
       await pause(fault.downMs)
-      await lab.host(id).join()
+      await hostOf(group, id).join()
       await group.start(id)
       return
     }
@@ -176,7 +175,7 @@ async function strike(lab: RaftLab, fault: ProcessFault, who: Roles): Promise<vo
       return
     }
     case 'transfer':
-      await lab.transfer(who.leader, who[fault.to])
+      await group.transfer(who.leader, who[fault.to])
   }
 }
 

@@ -1,21 +1,21 @@
-// One history: a new group, clients, faults from a seed, everything healed, all read once more, and the verdict.
+// One history of a new group: clients, faults from a seed, everything healed, all read once more, and the verdict.
 import { seededRandom } from '../../src/base/random.ts'
 import { pause } from '../lab/wait-for.ts'
 import { Clients, type Counts } from './clients.ts'
+import { type Group } from './group.ts'
 import { minimise } from './minimise.ts'
 import { type Episode, play, schedule } from './nemesis.ts'
-import { type RaftLab } from './raft-lab.ts'
 import { checkRegisters, type HistoryVerdict } from './register.ts'
 import { timelineText } from './timeline.ts'
 
 export interface HistoryOptions {
-  readonly lab: RaftLab
+  /** Nobody has used it before. */
+  readonly group: Group
   readonly seed: number
   readonly seconds: number
   readonly clients?: number
   /** Instead of the seed's schedule. */
   readonly episodes?: Iterable<Episode>
-  readonly program?: string
   readonly tell?: (what: string) => void
 }
 
@@ -30,20 +30,17 @@ export interface HistoryResult {
   readonly checkMs: number
 }
 
-/** Entries until a log is cut, and kept then: whoever was away for a while gets a snapshot. */
-const SHORT_LOGS = ['--compact-above', '400', '--keep-entries', '150']
 /** A group that is well again elects within a second; a busy machine starts three processes in several. */
 const HEALED_MS = 30_000
 
 export async function runHistory(options: HistoryOptions): Promise<HistoryResult> {
-  const { lab, seed, seconds, tell = () => {} } = options
+  const { group, seed, seconds, tell = () => {} } = options
   const random = seededRandom(seed)
-  await lab.newGroup({ args: SHORT_LOGS, ...(options.program === undefined ? {} : { program: options.program }) })
-  await lab.group.leader(HEALED_MS)
-  const firstTerm = await highestTerm(lab)
+  await group.ready(HEALED_MS)
+  const firstTerm = await highestTerm(group)
   const clients = new Clients({
+    group,
     random: seededRandom(seed + 1_000_000),
-    addresses: lab.group.nodes.map((node) => node.clients),
     clients: options.clients ?? 8,
   })
   const start = performance.now()
@@ -53,14 +50,14 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     for (const { kind } of [episode.network, episode.process].filter((fault) => fault !== undefined)) {
       faults.set(kind, (faults.get(kind) ?? 0) + 1)
     }
-    await play(lab, episode, (what) => tell(`${((performance.now() - start) / 1_000).toFixed(1)} s, ${clients.counts.ok} ok: ${what}`))
+    await play(group, episode, (what) => tell(`${((performance.now() - start) / 1_000).toFixed(1)} s, ${clients.counts.ok} ok: ${what}`))
   }
   await pause(Math.max(0, start + seconds * 1_000 - performance.now()))
   await clients.stop()
-  await lab.heal()
-  await lab.group.leader(HEALED_MS)
+  await group.lab.heal()
+  await group.ready(HEALED_MS)
   await clients.readAll()
-  const elections = (await highestTerm(lab)) - firstTerm
+  const elections = (await highestTerm(group)) - firstTerm
   const checkFrom = performance.now()
   const verdict = checkRegisters(clients.history)
   return { seed, counts: clients.counts, faults, elections, verdict, checkMs: performance.now() - checkFrom }
@@ -80,6 +77,6 @@ export function explain(verdict: HistoryVerdict): string {
   }
 }
 
-async function highestTerm(lab: RaftLab): Promise<number> {
-  return Math.max(0, ...(await lab.group.statuses()).map(({ term }) => term))
+async function highestTerm(group: Group): Promise<number> {
+  return (await group.state(1_000)).term
 }
