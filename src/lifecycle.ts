@@ -39,6 +39,8 @@ export class Lifecycle {
   /** The change that is under way. */
   #change: PromiseWithResolvers<void> | undefined
   #stopped = false
+  /** The newest that was told of a removal, and the work that it makes. */
+  #told: Removal | undefined
   #leaving: Promise<void> | undefined
 
   constructor(ports: AgentPorts) {
@@ -187,7 +189,8 @@ export class Lifecycle {
     // Told within an event of the member that is to be stopped: the work begins in a turn of its own.
     const onRemoved = (removal: Removal): void => {
       this.#ports.clock.defer(() => {
-        this.#leaving = this.#leave(removal).catch(this.#ports.onFatal)
+        this.#told = removal
+        this.#leaving ??= this.#leave().catch(this.#ports.onFatal)
       })
     }
     this.#identity = identity
@@ -197,10 +200,13 @@ export class Lifecycle {
   }
 
   /** The mesh goes on without this host: what runs for the membership stops, its stores are put aside. Guests are not touched. */
-  async #leave(removal: Removal): Promise<void> {
+  async #leave(): Promise<void> {
+    // Told once, and again no sooner than at the next greeting: another change ends first, then it shows whether this is about what it left.
+    while (this.#change !== undefined) await this.#change.promise
     const session = this.#session
-    // In the midst of another change the news is lost; a member tells it again at the next greeting.
-    if (this.#stopped || this.#change !== undefined || session?.member.identity.member !== removal.member) return
+    const removal = this.#told
+    this.#leaving = undefined
+    if (this.#stopped || removal === undefined || session?.member.identity.member !== removal.member) return
     const { log, mesh, store } = this.#ports
     log.warn({ removal }, `this host was ${removalText(removal)}: it takes no part any more`)
     this.#begin()
