@@ -1,6 +1,7 @@
 // What runs in an agent while its host belongs to a mesh: built bottom-up from its membership, stopped the other way.
 import { type AgentPorts } from './agent-ports.ts'
 import { type OperationError } from './base/errors.ts'
+import { stopAll } from './base/stop-all.ts'
 import { serveJoins } from './cluster/join-desk.ts'
 import { startMember, type Member, type MemberIdentity, type MemberPorts } from './cluster/member.ts'
 import { heardRemoval, noticesOf, ownRemoval, type Removal } from './cluster/removal.ts'
@@ -67,19 +68,20 @@ export async function startSession(ports: AgentPorts, identity: MemberIdentity, 
     member,
     consoles,
     reporter,
-    async stop(cause) {
-      offRemoval()
-      await controllers.stop()
-      await reporter.stop()
-      await host.stop()
-      await alarms.stop()
-      await announcer.stop()
-      consoles.stop()
-      stopStanding()
-      stopJoins()
-      offMembership()
-      await member.stop(cause)
-    },
+    stop: (cause) =>
+      stopAll([
+        offRemoval,
+        () => controllers.stop(),
+        () => reporter.stop(),
+        () => host.stop(),
+        () => alarms.stop(),
+        () => announcer.stop(),
+        () => consoles.stop(),
+        stopStanding,
+        stopJoins,
+        offMembership,
+        () => member.stop(cause),
+      ]),
   }
 }
 
