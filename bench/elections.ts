@@ -1,10 +1,8 @@
 // Full load, and the elections in it that no wait for processor or disk explains: [--minutes N] [--clients N] [--folder DIR on the disk to be used]
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { KvClient } from '../test/fixture/kv-client.ts'
 import { RaftProcesses } from '../test/fixture/raft-processes.ts'
+import { scratchFolder } from '../test/fixture/scratch-folder.ts'
 import { type Spread, type WatchReport } from '../test/fixture/stall-watch.ts'
 import { pause } from '../test/lab/wait-for.ts'
 import { type Election, electionsIn, eventText, type Noted, SILENCE_MS } from '../test/linear/elections.ts'
@@ -28,8 +26,8 @@ interface Done {
   readonly latencies: number[]
 }
 
-const directory = mkdtempSync(join(values.folder ?? tmpdir(), 'hostmesh-elections-'))
-const group = await RaftProcesses.start({ directory, args: () => ['--watch'] })
+const folder = scratchFolder('hostmesh-elections-', values.folder)
+const group = await RaftProcesses.start({ directory: folder.path, args: () => ['--watch'] })
 const done: Done = { writes: 0, reads: 0, failed: 0, latencies: [] }
 try {
   await group.leader(60_000)
@@ -45,7 +43,7 @@ try {
   report(await reports(), from)
 } finally {
   await group.stop()
-  rmSync(directory, { recursive: true, force: true })
+  folder.remove()
 }
 
 /** One client, one request at a time, at whoever leads. */

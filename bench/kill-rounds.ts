@@ -1,10 +1,8 @@
 // Acknowledged writes lost when members are killed at random moments under load: [--rounds N] [--seed N] [--build NAME of a broken one]
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../src/base/random.ts'
 import { RaftProcesses } from '../test/fixture/raft-processes.ts'
+import { scratchFolder } from '../test/fixture/scratch-folder.ts'
 import { BROKEN_BUILDS, brokenBuild, isBrokenBuild } from '../test/linear/broken-builds.ts'
 import { killRound, type RoundResult, type Write, wrongIn } from '../test/linear/kill-rounds.ts'
 import { printFigures, table } from './shared/figures.ts'
@@ -16,10 +14,10 @@ const seed = Number(values.seed ?? 1)
 
 const build = values.build !== undefined && isBrokenBuild(values.build) ? await brokenBuild(values.build) : undefined
 if (values.build !== undefined && build === undefined) throw new Error(`--build: one of ${BROKEN_BUILDS.join(', ')}`)
-const directory = mkdtempSync(join(tmpdir(), 'hostmesh-kill-rounds-'))
+const folder = scratchFolder('hostmesh-kill-rounds-')
 // Short logs: kills hit the cutting of the log and the writing of the state too.
 const group = await RaftProcesses.start({
-  directory,
+  directory: folder.path,
   args: () => ['--compact-above', '2000', '--keep-entries', '500'],
   ...(build === undefined ? {} : { program: build.program }),
 })
@@ -46,7 +44,7 @@ try {
 } finally {
   await group.stop()
   await build?.remove()
-  rmSync(directory, { recursive: true, force: true })
+  folder.remove()
 }
 
 function count(writes: readonly Write[], wanted: Write['heard']): number {

@@ -1,7 +1,7 @@
 // A copy of parts of the project with one patch applied, to be run in the place of the original: this is how a mutant is made, and thrown away.
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { scratchFolder } from '../fixture/scratch-folder.ts'
 import { applyHunks, type Patch } from './patch.ts'
 
 export const PROJECT = join(import.meta.dirname, '../..')
@@ -17,16 +17,16 @@ export interface BrokenCopy {
  * fit the present code.
  */
 export async function brokenCopy(patch: Patch | undefined, paths: readonly string[]): Promise<BrokenCopy> {
-  const root = await mkdtemp(join(tmpdir(), 'hostmesh-broken-'))
-  const remove = (): Promise<void> => rm(root, { recursive: true, force: true })
+  const folder = scratchFolder('hostmesh-broken-')
+  const root = folder.path
   try {
     await cp(join(PROJECT, 'package.json'), join(root, 'package.json'))
     for (const path of paths) await cp(join(PROJECT, path), join(root, path), { recursive: true })
     await symlink(join(PROJECT, 'node_modules'), join(root, 'node_modules'))
     if (patch !== undefined) await applyPatch(patch, root)
-    return { root, remove }
+    return { root, remove: async () => folder.remove() }
   } catch (error) {
-    await remove()
+    folder.remove()
     throw error
   }
 }
