@@ -9,8 +9,6 @@ const PATCHES = {
   'reads-without-read-index': 'broken/reads-without-read-index.patch',
   'follower-reads-by-itself': '../mutants/follower-reads-by-itself.patch',
   'read-without-quorum': '../mutants/read-without-quorum.patch',
-  'read-context-reused': '../mutants/read-context-reused.patch',
-  'read-joins-begun-round': '../mutants/read-joins-begun-round.patch',
   'acknowledged-before-persisted': '../mutants/acknowledged-before-persisted.patch',
 } as const
 
