@@ -5,6 +5,8 @@ export interface InboxLimits {
   readonly messages: number
   /** Of these, messages that carry entries or a snapshot: up to 1 MiB each, or more. */
   readonly bulky: number
+  /** Taken at once: the message that brings as many entries is the last one. */
+  readonly entriesAtOnce: number
 }
 
 /** A full inbox drops what comes last, as a network may: Raft sends again. */
@@ -30,11 +32,23 @@ export class Inbox {
     return true
   }
 
-  takeAll(): readonly Message[] {
-    const messages = this.#messages
-    this.#messages = []
-    this.#bulky = 0
-    return messages
+  get isEmpty(): boolean {
+    return this.#messages.length === 0
+  }
+
+  /** The oldest, in their order. */
+  take(): readonly Message[] {
+    let entries = 0
+    let count = 0
+    for (const message of this.#messages) {
+      if (entries >= this.#limits.entriesAtOnce) break
+      count += 1
+      if (message.kind === 'append') entries += message.entries.length
+      if (isBulky(message)) this.#bulky -= 1
+    }
+    const taken = this.#messages.slice(0, count)
+    this.#messages = this.#messages.slice(count)
+    return taken
   }
 
   /** How many were dropped since the last call. */

@@ -185,18 +185,23 @@ class LevelState implements StateStore {
     changes: readonly StateChange[],
     options: { readonly replaced: boolean; readonly sync: boolean },
   ): Promise<void> {
+    await this.#tables.write('writing the state', this.#operations(meta, changes, options.replaced), { sync: options.sync })
+    this.#meta = meta
+  }
+
+  /** The tally goes along; the meta record comes last, as it holds what that adds up to. */
+  *#operations(meta: SnapshotMeta, changes: readonly StateChange[], replaced: boolean): Generator<DbOperation> {
     const encoder = new TextEncoder()
     const slot = this.#slot
-    const operations = changes.map(({ key, value }): DbOperation => {
-      const bytes = encoder.encode(key)
-      if (value === undefined) this.#tally.delete(key)
-      else this.#tally.set(key, bytes, value)
-      return value === undefined ? { type: 'del', key: slotKey(slot, bytes) } : { type: 'put', key: slotKey(slot, bytes), value }
-    })
+    for (const { key: name, value } of changes) {
+      const bytes = encoder.encode(name)
+      const key = slotKey(slot, bytes)
+      if (value === undefined) this.#tally.delete(name)
+      else this.#tally.set(name, bytes, value)
+      yield value === undefined ? { type: 'del', key } : { type: 'put', key, value }
+    }
     const { count, sum } = this.#tally.digest
-    operations.push({ type: 'put', key: META_KEY, value: encodeMeta({ meta, slot, replaced: options.replaced, count, sum }) })
-    await this.#tables.write('writing the state', operations, { sync: options.sync })
-    this.#meta = meta
+    yield { type: 'put', key: META_KEY, value: encodeMeta({ meta, slot, replaced, count, sum }) }
   }
 
   /** In the background. If it fails, so does the next write: the store stays failed. */

@@ -1,7 +1,9 @@
 // Batches into LevelDB in such a way that a power cut takes the last of them, never one from the middle.
 import { assert } from '../base/assert.ts'
+import { realClock } from '../base/clock.ts'
 import { type DbOperation, type StoreDb, WRITE_BUFFER_BYTES } from './level-db.ts'
 import { NO_KEY } from './level-state-records.ts'
+import { SLICE_MS } from './state-feed.ts'
 
 /** What one operation takes in LevelDB's memory beside key and value, generously. */
 const OPERATION_BYTES = 128
@@ -19,12 +21,23 @@ export class LevelTables {
     this.#db = db
   }
 
-  async write(action: string, operations: DbOperation[], options: { readonly sync: boolean }): Promise<void> {
-    for (const operation of operations) {
-      this.#bufferedBytes += OPERATION_BYTES + operation.key.length + (operation.type === 'put' ? operation.value.length : 0)
-    }
-    const flush = options.sync || this.#bufferedBytes > WRITE_BUFFER_BYTES / 2
-    await this.#db.run(action, (level) => level.batch(operations, { sync: flush }))
+  /** On the real clock, as LevelDB is real too. One batch, atomic however many operations it has. They are made while it grows, slice by slice, so that none is ever long on the event loop. */
+  async write(action: string, operations: Iterable<DbOperation>, options: { readonly sync: boolean }): Promise<void> {
+    const flush = await this.#db.run(action, async (level) => {
+      const batch = level.batch()
+      let until = realClock.now() + SLICE_MS
+      for (const operation of operations) {
+        if (operation.type === 'put') batch.put(operation.key, operation.value)
+        else batch.del(operation.key)
+        this.#bufferedBytes += OPERATION_BYTES + operation.key.length + (operation.type === 'put' ? operation.value.length : 0)
+        if (realClock.now() < until) continue
+        await new Promise<void>((resolve) => realClock.defer(resolve))
+        until = realClock.now() + SLICE_MS
+      }
+      const isFull = options.sync || this.#bufferedBytes > WRITE_BUFFER_BYTES / 2
+      await batch.write({ sync: isFull })
+      return isFull
+    })
     if (!flush) return
     await this.#db.run(`flushing after ${action}`, flushMemory)
     this.#bufferedBytes = 0

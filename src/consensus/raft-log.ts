@@ -5,6 +5,8 @@ import { type Entry, type SnapshotMeta, type StoredLog } from './types.ts'
 
 /** An entry's share of a message or batch beside its data: index, term, kind, length. */
 const ENTRY_HEAD_BYTES = 24
+/** However small they are: encoding, storing or applying more would hold up the event loop. */
+const MAX_ENTRIES_AT_ONCE = 4000
 
 /**
  * Indexes: snapshot <= applied <= applying <= committed <= last, and applying <= handedOut: entries up to there were given to the driver to
@@ -75,7 +77,7 @@ export class RaftLog {
     return term > this.lastTerm || (term === this.lastTerm && index >= this.lastIndex)
   }
 
-  /** From `from` on, as many as `maxBytes` allow, but one at least if there is one. `from` must not be compacted. */
+  /** From `from` on, as many as `maxBytes` and MAX_ENTRIES_AT_ONCE allow, but one at least if there is one. `from` must not be compacted. */
   entriesFrom(from: number, maxBytes: number, to = this.lastIndex): Entry[] {
     assert(from >= this.firstIndex, `log: entry ${from} was asked for, the first is ${this.firstIndex}`)
     const taken: Entry[] = []
@@ -84,7 +86,7 @@ export class RaftLog {
       const entry = this.#entries[index - this.firstIndex]
       assert(entry !== undefined, `log: entry ${index} was asked for, the last is ${this.lastIndex}`)
       bytes += ENTRY_HEAD_BYTES + entry.data.length
-      if (taken.length > 0 && bytes > maxBytes) break
+      if (taken.length > 0 && (bytes > maxBytes || taken.length >= MAX_ENTRIES_AT_ONCE)) break
       taken.push(entry)
     }
     return taken

@@ -28,6 +28,8 @@ export interface ReplicaLimits {
   readonly inboxMessages: number
   /** Of these, messages that carry entries or a snapshot. */
   readonly inboxBulky: number
+  /** Entries received that are taken, and stored as one group, at a time. */
+  readonly entriesAtOnce: number
   /** Proposals, and reads, that wait at a time; more are refused. */
   readonly waiting: number
   /** Bytes of proposals that a write of the log holds up; more are refused. What is in the log and not committed is limited in raft-config.ts. */
@@ -51,6 +53,8 @@ export const LIMITS: ReplicaLimits = {
   inboxMessages: 4096,
   // One leader's window of append messages (maxInflightMessages).
   inboxBulky: 256,
+  // 10 to 20 ms of work: a member that catches up must not be held up by all that was under way to it (8 MiB).
+  entriesAtOnce: 2000,
   // 40 times the 256 clients that saturate a mesh.
   waiting: 10_000,
   // A disk that stands still for seconds: as much as may be uncommitted.

@@ -13,7 +13,7 @@ import { LIMITS, READ_RETRY_TICKS, type ReplicaLimits, type ReplicaOptions } fro
 import { Requests } from './requests.ts'
 import { type SnapshotMessage } from './snapshot-frames.ts'
 import { Snapshots } from './snapshots.ts'
-import { feed } from './state-feed.ts'
+import { feed, SLICE_MS } from './state-feed.ts'
 import { campaignDelayMs } from './succession.ts'
 import { startTicker, type Ticker } from './ticker.ts'
 import {
@@ -114,7 +114,11 @@ class Driver implements Replica {
   constructor(options: ReplicaOptions, recovered: Recovered, applied: SnapshotMeta) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
-    this.#inbox = new Inbox({ messages: this.#limits.inboxMessages, bulky: this.#limits.inboxBulky })
+    this.#inbox = new Inbox({
+      messages: this.#limits.inboxMessages,
+      bulky: this.#limits.inboxBulky,
+      entriesAtOnce: this.#limits.entriesAtOnce,
+    })
     this.#requests = new Requests({
       limits: this.#limits,
       // Random, so that an answer to an earlier life of this member is not taken for one of now.
@@ -240,18 +244,26 @@ class Driver implements Replica {
   }
 
   async #drive(): Promise<void> {
+    const { clock } = this.#options
+    let until = clock.now() + SLICE_MS
     try {
       for (;;) {
         this.#takeInput()
         this.#announce()
-        if (!this.#raft.hasReady()) {
+        if (this.#raft.hasReady()) {
+          await this.#process(this.#raft.ready())
+          if (this.#end !== undefined) return
+          this.#raft.advance()
+          this.#compactLongLog()
+        } else {
           this.#snapshots.answered(false)
-          return
+          if (this.#inbox.isEmpty) return
         }
-        await this.#process(this.#raft.ready())
+        // What only has to be applied waits for nothing: without this, a long log would be applied at start in one go.
+        if (clock.now() < until) continue
+        await new Promise<void>((resolve) => clock.defer(resolve))
         if (this.#end !== undefined) return
-        this.#raft.advance()
-        this.#compactLongLog()
+        until = clock.now() + SLICE_MS
       }
     } catch (error) {
       this.#fail(error)
@@ -262,7 +274,7 @@ class Driver implements Replica {
 
   /** Messages first: a tick must not find a leader silent whose heartbeat waits in the inbox. */
   #takeInput(): void {
-    for (const message of this.#inbox.takeAll()) this.#raft.step(message)
+    for (const message of this.#inbox.take()) this.#raft.step(message)
     const commands = this.#commands
     this.#commands = []
     for (const command of commands) this.#carryOut(command)

@@ -3,7 +3,7 @@ import { type Clock } from '../base/clock.ts'
 import { type StateLoader, type TakePairs } from './types.ts'
 
 /** Work between two turns of the event loop: well below a heartbeat. */
-const SLICE_MS = 5
+export const SLICE_MS = 5
 /** Pairs between two looks at the clock: a row of the largest kind takes some 20 µs. */
 const PAIRS_AT_ONCE = 64
 

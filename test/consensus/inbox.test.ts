@@ -22,25 +22,38 @@ const BULKY: readonly Message[] = [
 ]
 
 it('gives messages back in their order, once', () => {
-  const inbox = new Inbox({ messages: 10, bulky: 10 })
+  const inbox = new Inbox({ messages: 10, bulky: 10, entriesAtOnce: 10 })
   const messages = [light(1), append(2), light(3)]
   for (const message of messages) expect(inbox.push(message)).toBe(true)
-  expect(inbox.takeAll()).toEqual(messages)
-  expect(inbox.takeAll()).toEqual([])
+  expect(inbox.take()).toEqual(messages)
+  expect(inbox.take()).toEqual([])
+})
+
+it('gives no more than a message beyond so many entries at once, and nothing out of order', () => {
+  const inbox = new Inbox({ messages: 10, bulky: 4, entriesAtOnce: 3 })
+  const messages = [light(1), append(2), append(2), light(2), append(5), append(1)]
+  for (const message of messages) inbox.push(message)
+  expect(inbox.isEmpty).toBe(false)
+  expect(inbox.take()).toEqual(messages.slice(0, 3))
+  // Two of four bulky ones are gone.
+  expect([append(1), append(1), append(1)].map((each) => inbox.push(each))).toEqual([true, true, false])
+  expect(inbox.take()).toEqual(messages.slice(3, 5))
+  expect(inbox.take()).toEqual([append(1), append(1), append(1)])
+  expect(inbox.isEmpty).toBe(true)
 })
 
 it('drops what comes when it is full, and takes again once it is empty', () => {
-  const inbox = new Inbox({ messages: 2, bulky: 2 })
+  const inbox = new Inbox({ messages: 2, bulky: 2, entriesAtOnce: 10 })
   expect([light(1), light(2), light(3), light(4)].map((message) => inbox.push(message))).toEqual([true, true, false, false])
   expect(inbox.takeDropped()).toBe(2)
   expect(inbox.takeDropped()).toBe(0)
-  expect(inbox.takeAll()).toEqual([light(1), light(2)])
+  expect(inbox.take()).toEqual([light(1), light(2)])
   expect(inbox.push(light(5))).toBe(true)
 })
 
 it.each(BULKY)('counts what carries data apart: $kind', (message) => {
-  const inbox = new Inbox({ messages: 10, bulky: 2 })
+  const inbox = new Inbox({ messages: 10, bulky: 2, entriesAtOnce: 10 })
   expect([message, message, message, light(1), append(0)].map((each) => inbox.push(each))).toEqual([true, true, false, true, true])
-  inbox.takeAll()
+  inbox.take()
   expect(inbox.push(message)).toBe(true)
 })

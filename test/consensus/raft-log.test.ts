@@ -29,6 +29,16 @@ function idsOf(entries: readonly Entry[]): [number, number][] {
   return entries.map(({ index, term }) => [index, term])
 }
 
+test('never gives more than 4,000 entries at once, however small they are', () => {
+  const log = logOf(
+    Array.from({ length: 4001 }, () => 1),
+    { commit: 4001 },
+  )
+  expect(log.entriesFrom(1, Number.POSITIVE_INFINITY)).toHaveLength(4000)
+  expect(log.takeCommitted(Number.POSITIVE_INFINITY)).toHaveLength(4000)
+  expect(idsOf(log.takeCommitted(Number.POSITIVE_INFINITY))).toEqual([[4001, 1]])
+})
+
 describe('opening', () => {
   test('knows first, last and terms, and the term of the snapshot before the first', () => {
     const log = new RaftLog(stored({ snapshot: { index: 5, term: 2 }, terms: [2, 3] }), 5)

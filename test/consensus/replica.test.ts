@@ -1,9 +1,10 @@
 // The driver over the real core, members in virtual time: order of obligations, proposals, reads, fail-over.
 import { describe, expect, it } from 'vitest'
+import { type Clock } from '../../src/base/clock.ts'
 import { type OperationError } from '../../src/base/errors.ts'
-import { type Message } from '../../src/consensus/types.ts'
+import { type Message, type StateMachine } from '../../src/consensus/types.ts'
 import { type Member, ReplicaGroup } from '../fixture/replica-group.ts'
-import { command } from '../fixture/text-machine.ts'
+import { command, textMachine } from '../fixture/text-machine.ts'
 
 const never = new AbortController().signal
 
@@ -557,4 +558,40 @@ describe('a member that stopped', () => {
     expect(again.machine.calls).toHaveLength(1)
     await group.stop()
   })
+})
+
+it('a long log is applied at start in slices: whatever else the process does has its turns', async () => {
+  const inner = textMachine()
+  /** Each entry takes a millisecond of the machine, on which no virtual time passes. */
+  let worked = 0
+  let longest = 0
+  let before = 0
+  const turn = (): void => {
+    longest = Math.max(longest, worked - before)
+    before = worked
+  }
+  const clock: Clock = {
+    now: () => group.clock.now() + worked,
+    wall: () => group.clock.wall(),
+    after: (ms, run) => group.clock.after(ms, run),
+    defer: (run) =>
+      group.clock.defer(() => {
+        turn()
+        run()
+      }),
+  }
+  const machine: StateMachine = {
+    apply(entry) {
+      worked += 1
+      return inner.apply(entry)
+    },
+    restore: () => inner.restore(),
+  }
+  const group = new ReplicaGroup({ replica: { clock, machine, raft: { maxCommittedBytes: 100 } } })
+  const commands = Array.from({ length: 300 }, (_, at) => command(`set k${at} x`))
+  await group.add(1, { voters: [1], commands })
+  await group.clock.runUntil('all is applied', () => inner.calls.length === 300, 1000)
+  turn()
+  expect(longest).toBeLessThan(12)
+  await group.stop()
 })

@@ -1,0 +1,65 @@
+// What is written to the group: all that a member misses, and the small writes that go on while it catches up.
+import { KvClient } from '../../test/fixture/kv-client.ts'
+
+/** Many at a time fill fast, few leave the machine to what is measured. */
+const FILLERS = 256
+export const WRITERS = 16
+const PATIENCE_MS = 30_000
+
+export interface Fill {
+  readonly keys: number
+  readonly puts: number
+  readonly valueBytes: number
+}
+
+export async function fill(address: string, { keys, puts, valueBytes }: Fill): Promise<void> {
+  const client = await KvClient.connect(address, PATIENCE_MS)
+  let next = 0
+  await Promise.all(
+    Array.from({ length: FILLERS }, async () => {
+      for (let at = next++; at < puts; at = next++) {
+        const reply = await client.put(`key-${at % keys}`, Buffer.alloc(valueBytes, at))
+        if (reply.kind !== 'ok') throw new Error(`put ${at}: ${reply.kind}`)
+      }
+    }),
+  )
+  client.close()
+}
+
+/** Clients that write small values, one after the other each. */
+export class Writers {
+  done = 0
+  #stopped = false
+  readonly #client: KvClient
+  #running: Promise<unknown> = Promise.resolve()
+
+  private constructor(client: KvClient) {
+    this.#client = client
+  }
+
+  static async start(address: string): Promise<Writers> {
+    const writers = new Writers(await KvClient.connect(address, PATIENCE_MS))
+    writers.#running = Promise.all(Array.from({ length: WRITERS }, (_, writer) => writers.#write(writer)))
+    return writers
+  }
+
+  async rate(ms: number): Promise<number> {
+    const from = this.done
+    await new Promise((resolve) => setTimeout(resolve, ms))
+    return ((this.done - from) / ms) * 1000
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+    this.#client.close()
+  }
+
+  async #write(writer: number): Promise<void> {
+    const value = Buffer.alloc(64, writer)
+    for (let at = 0; !this.#stopped; at += 1) {
+      const { kind } = await this.#client.put(`written-${writer}-${at % 100}`, value)
+      if (kind === 'ok') this.done += 1
+    }
+  }
+}
