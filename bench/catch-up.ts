@@ -32,6 +32,13 @@ interface Side {
   readonly workMs: number
 }
 
+/** The member once more, after kill -9: what lies on its disk is read, checked, applied. */
+interface Again {
+  readonly startMs: number
+  readonly workMs: number
+  readonly peak: number
+}
+
 interface Outcome {
   readonly of: Case
   readonly bytes: number
@@ -40,6 +47,7 @@ interface Outcome {
   readonly copyMs: number
   readonly leader: Side
   readonly member: Side
+  readonly again: Again
   readonly startWorkMs: number
   readonly ratesBefore: number
   readonly rate: number
@@ -113,12 +121,21 @@ async function catchUp(of: Case, group: RaftProcesses): Promise<Outcome> {
   const [leaderMemory, memberMemory] = [await memory(leaderPid), await memory(memberPid)]
   await writers.stop()
   const outcome = {
-    ...{ of, bytes, startMs, catchUpMs, copyMs, rate, ratesBefore, startWorkMs: first.longestWorkMs },
+    ...{ of, bytes, again: await startAgain(group, away), startMs, catchUpMs, copyMs, rate, ratesBefore, startWorkMs: first.longestWorkMs },
     leader: { before: leaderBefore, peak: leaderMemory.peak, after: leaderMemory.now, ...longest.leader },
     member: { before: memberBefore, peak: memberMemory.peak, after: memberMemory.now, ...longest.member },
   }
   process.stderr.write(`${of.name}: up again ${startMs.toFixed(0)} ms, level after ${catchUpMs.toFixed(0)} ms\n`)
   return outcome
+}
+
+async function startAgain(group: RaftProcesses, id: number): Promise<Again> {
+  await group.signal(id, 'SIGKILL')
+  const begun = performance.now()
+  await group.start(id)
+  const startMs = performance.now() - begun
+  const { pid, longestWorkMs } = await look(group.node(id).clients)
+  return { startMs, workMs: longestWorkMs, peak: (await memory(pid)).peak }
 }
 
 type Longest = Pick<Side, 'pauseMs' | 'workMs'>
@@ -181,11 +198,19 @@ function report(all: readonly Outcome[]): void {
     rate.toFixed(0),
   ])
   process.stdout.write(`${table([head, ...rows])}\n`)
-  const sides = all.flatMap(({ of, leader, member, startWorkMs }) => [
-    [`${of.name}: leader`, ...sideCells(leader), ''],
-    [`${of.name}: member`, ...sideCells(member), `${startWorkMs.toFixed(0)} ms`],
+  const sides = all.flatMap(({ of, leader, member }) => [
+    [`${of.name}: leader`, ...sideCells(leader)],
+    [`${of.name}: member`, ...sideCells(member)],
   ])
-  process.stdout.write(table([['', 'MB before', 'peak', 'after', 'longest pause', 'own work', '', 'while starting'], ...sides]))
+  process.stdout.write(`${table([['', 'MB before', 'peak', 'after', 'longest pause', 'own work', ''], ...sides])}\n`)
+  const again = all.map(({ of, again: { startMs, workMs, peak }, startWorkMs }) => [
+    `${of.name}: member`,
+    `${startWorkMs.toFixed(0)} ms`,
+    `${startMs.toFixed(0)} ms`,
+    `${workMs.toFixed(0)} ms`,
+    megabytes(peak),
+  ])
+  process.stdout.write(table([['', 'work at its return', 'start after kill -9', 'work', 'peak MB'], ...again]))
 }
 
 function sideCells({ before, peak, after, pauseMs, workMs }: Side): readonly string[] {

@@ -2,14 +2,17 @@
 import { openLevelState } from '../../src/consensus/level-state.ts'
 import { memoryStateDisk, openMemoryState } from '../fixture/memory-state.ts'
 import { temporaryDirectory } from '../fixture/temporary-directory.ts'
+import { stateSnapshotsContract } from './state-snapshots.ts'
 import { stateStoreContract } from './state-store.ts'
 
-stateStoreContract('LevelDB', async () => {
-  const directory = await temporaryDirectory()
-  return { open: () => openLevelState(directory) }
-})
+for (const contract of [stateStoreContract, stateSnapshotsContract]) {
+  contract('LevelDB', async () => {
+    const directory = await temporaryDirectory()
+    return { open: () => openLevelState(directory) }
+  })
 
-stateStoreContract('memory', async () => {
-  const disk = memoryStateDisk()
-  return { open: async () => openMemoryState(disk) }
-})
+  contract('memory', async () => {
+    const disk = memoryStateDisk()
+    return { open: async () => openMemoryState(disk) }
+  })
+}
