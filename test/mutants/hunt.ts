@@ -32,14 +32,15 @@ export interface Hunted {
   readonly broken: HuntReport['broken']
 }
 
-export function mutantNames(): string[] {
-  return readdirSync(FOLDER)
+/** Of a folder of patches; those of the core, where none is named. */
+export function mutantNames(folder = FOLDER): string[] {
+  return readdirSync(folder)
     .filter((file) => file.endsWith('.patch'))
     .map((file) => file.replace('.patch', ''))
 }
 
-export function readMutant(name: string): Mutant {
-  const patch = parsePatch(readFileSync(join(FOLDER, `${name}.patch`), 'utf8'))
+export function readMutant(name: string, folder = FOLDER): Mutant {
+  const patch = parsePatch(readFileSync(join(folder, `${name}.patch`), 'utf8'))
   const checks = present(patch.head.get('Found by'), `line "# Found by" in ${name}.patch`).split(', ')
   return { name, breaks: present(patch.head.get('Breaks'), `line "# Breaks" in ${name}.patch`), checks, patch }
 }

@@ -44,6 +44,14 @@ describe('a patch', () => {
     expect(file && applyHunks(twice, file)).toEqual({ text: ['nine', '', 'one', 'three', '', '', '', '', '9', 'ten', 'nine'].join('\n') })
   })
 
+  it('may be about several files', () => {
+    const two = `--- a/one\n+++ b/one\n@@ -1 +1 @@\n-one\n+1\n--- a/two\n+++ b/two\n@@ -1 +1 @@\n-two\n+2\n`
+    expect(parsePatch(two).files).toEqual([
+      { path: 'one', hunks: [{ line: 1, before: ['one'], after: ['1'] }] },
+      { path: 'two', hunks: [{ line: 1, before: ['two'], after: ['2'] }] },
+    ])
+  })
+
   it('does not fit where its text is gone', () => {
     expect(file && applyHunks('one\n2\n', file)).toEqual({ misfit: 'one\ntwo\n' })
   })

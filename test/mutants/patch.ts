@@ -24,6 +24,8 @@ export function parsePatch(text: string): Patch {
   const head = new Map<string, string>()
   const files: { path: string; hunks: { line: number; before: string[]; after: string[] }[] }[] = []
   for (const line of text.trimEnd().split('\n')) {
+    // The old name of the next file, not a line that goes away.
+    if (line.startsWith('--- a/')) continue
     const named = /^# ([A-Z][\w ]*): (.+)$/.exec(line)
     const place = /^@@ -(\d+)/.exec(line)
     if (named !== null && files.length === 0) head.set(present(named[1], 'name'), present(named[2], 'text'))

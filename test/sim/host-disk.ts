@@ -38,6 +38,8 @@ export interface DiskWatch {
   /** A group of the Raft log, as it was handed over; `before` is what the log held until then. */
   onLogWrite(batch: LogBatch, before: MemoryLogState): void
   onCompaction(): void
+  /** The present member is known to be damaged: that is on the disk from now on. */
+  onDamageKnown(): void
   /** The member whose stores were damaged is given up for another one. */
   onReplaced(): void
   /** A fault of this disk was told to the process: it may end of it. */
@@ -149,7 +151,9 @@ export class HostDisk {
       save: async (identity) => {
         await this.#delay({ sync: true })
         this.#endDamage(identity.member)
+        const isNews = identity.damaged !== undefined && this.#identity?.damaged === undefined
         this.#identity = identity
+        if (isNews) this.#watch.onDamageKnown()
         this.#removal = null
       },
       setAside: async (member) => {

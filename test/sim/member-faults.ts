@@ -11,7 +11,8 @@ export const MEMBER_FAULTS = {
   newcomer: (stage) => stage.membership.invite(),
   'host removed': (stage, host) => void stage.membership.remove(host),
   'leader transfer': (stage, host) => {
-    const to = stage.one(stage.hosts)
+    const leader = stage.leader()
+    const to = stage.one(stage.hosts.filter((one) => one !== leader))
     if (to !== undefined) void stage.membership.handOver(host, to)
   },
   'unreadable stores': (stage, host) => damage(stage, host, 'unreadable'),

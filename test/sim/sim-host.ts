@@ -59,6 +59,8 @@ export interface Life {
   readonly over: PromiseWithResolvers<void>
 }
 
+/** Share of agents that end right after they noted that their member is damaged. */
+const CRASHES_AFTER_DAMAGE = 0.5
 /** Supervisor: systemd's RestartSec, and the start of a process. */
 const RESTART_MS: readonly [number, number] = [150, 600]
 
@@ -93,6 +95,10 @@ export class SimHost {
         world.logWatch.logWritten(this, batch, before)
       },
       onCompaction: () => world.trace.count('compactions'),
+      onDamageKnown: () => {
+        // The moment that matters most: what was just learned must hold for the next process too.
+        if (world.random.float() < CRASHES_AFTER_DAMAGE) world.clock.after(0, () => this.killAgent())
+      },
       onReplaced: () => {
         world.trace.count('members replaced')
         world.trace.note(this.name, 'member replaced')

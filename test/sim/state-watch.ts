@@ -101,9 +101,9 @@ export class StateWatch {
   /** One that was lost may then be missed: two of two would be less than one of one. */
   #votersStayOdd({ index, record, before, after }: Applied): void {
     const { command } = record
-    // A host that leaves, or comes back as another member, takes its vote with it.
+    // A host that leaves takes its vote with it. That of one that comes back as another member counts until somebody has taken its place.
     for (const { id, member } of before.hosts === after.hosts ? [] : before.hosts.values())
-      if (after.hosts.get(id)?.member !== member) this.#voters.delete(member)
+      if (!after.hosts.has(id)) this.#voters.delete(member)
     if (command.kind !== 'voters-change' || after.events.at(-1)?.index !== index) return
     for (const member of command.promote) this.#voters.add(member)
     for (const member of [...command.demote, ...command.remove]) this.#voters.delete(member)
