@@ -1,5 +1,7 @@
 // The simulated world is judged by the faults it finds: agents that break a promise are found by a check that is about that promise.
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { runProgram } from '../../lab/run-program.ts'
 import { brokenCopy } from '../../mutants/broken-copy.ts'
 import { describeHunt, foundBy, huntInWorld, readWorldMutant, worldMutants } from './hunt.ts'
 
@@ -16,6 +18,14 @@ describe('the simulated world finds', { timeout: TIMEOUT_MS }, () => {
     const hunt = await huntInWorld(mutant, SEEDS)
     console.info(describeHunt(hunt))
     expect(foundBy(hunt), hunt.broken?.failure).toBeDefined()
+  })
+})
+
+describe('the program that hunts mutants of the agent', { timeout: TIMEOUT_MS }, () => {
+  it('says which seed found each one, and by which check', async () => {
+    const { code, stdout } = await runProgram([process.execPath, join(import.meta.dirname, 'run.ts'), 'comes-in-as-voter'])
+    expect(stdout).toMatch(/^comes-in-as-voter +\d+ seeds +\d+\.\d s {2}seed \d+: makes a voter\n1 of 1 found as said\n$/)
+    expect(code).toBe(0)
   })
 })
 
