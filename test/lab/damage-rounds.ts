@@ -5,7 +5,7 @@ import { callOnce } from '../../src/api/client-retry.ts'
 import { realClock } from '../../src/base/clock.ts'
 import { realRandom } from '../../src/base/random.ts'
 import { type Machine } from './machine.ts'
-import { type MeshHost, votersAre } from './mesh-lab.ts'
+import { type MeshHost } from './mesh-lab.ts'
 import { storesIn } from './store-damage.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -65,9 +65,16 @@ export class DamageRounds<M extends Machine> {
     const backMs = performance.now() - from
     const fate = !started ? 'refused' : memberOf(host) === before ? 'healed' : 'repaired'
     const why = reasonIn(logOf(host).slice(logged))
-    if (started) await votersAre(other, this.#hosts.length)
     wrong.push(...(await this.#wrongAt(other)))
     return { fate, why, backMs, wrong }
+  }
+
+  /** Whether one more member may be away: a repaired host learns first, and its former member counts among the voters until it is replaced. */
+  async allVote(): Promise<boolean> {
+    const [host] = this.#hosts
+    if (host === undefined) return false
+    const { answer } = await host.api.call('hostList', {}, { signal: AbortSignal.timeout(LOOK_MS) })
+    return answer.filter(({ raft }) => raft === 'leader' || raft === 'voter').length === this.#hosts.length
   }
 
   /** What is wrong at any host with a quorum. */
