@@ -19,16 +19,20 @@ export interface RetryOptions {
 
 /**
  * Asks the same agent until an answer comes or the signal ends it. What surely was not done (no agent at all at the first try, a refusal, no
- * quorum) is told at once.
+ * quorum) is told at once, but "no quorum" says so of its own try only: behind one of unknown outcome it is asked on. Throws `timeout` where
+ * the signal ends that.
  */
 export async function callOnce<N extends WriteName>(client: ApiClient, name: N, input: Input<N>, options: RetryOptions): Promise<Reply<N>> {
   const { clock, random, signal } = options
   const key: RequestKey = newId((length) => random.bytes(length))
+  let mayBeDone = false
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await client.call(name, input, { signal, key })
     } catch (error) {
-      if (signal.aborted || !isUnknown(error, attempt)) throw error
+      const isOpen = isUnknown(error, attempt) || (mayBeDone && hasCode(error, 'no-quorum'))
+      if (signal.aborted || !isOpen) throw error
+      mayBeDone = true
       await sleep(clock, backoffMs(attempt, RETRY, random), signal)
     }
   }

@@ -244,6 +244,30 @@ describe('a client that must not lose its write', () => {
     expect(agent.mesh.log).toHaveLength(before)
   })
 
+  it('asks on where nothing is sure yet: no quorum after a try of unknown outcome says nothing of that one', async () => {
+    const { context, mesh } = await fakeAgent()
+    let tries = 0
+    const propose: typeof context.cluster.propose = async (command, how) => {
+      tries += 1
+      if (tries === 2) throw new OperationError('no-quorum', 'nobody leads')
+      const result = await context.cluster.propose(command, how)
+      if (tries === 1) throw new OperationError('timeout', 'unknown')
+      return result
+    }
+    const { client } = await fakeAgent({ changes: { cluster: { ...context.cluster, propose } } })
+    const { answer } = await callOnce(client, 'vmCreate', { body: { name: 'web', vcpus: 1, memoryMiB: 256 }, query: {} }, options)
+    expect(tries).toBe(3)
+    expect([...mesh.inventory().vms.keys()]).toEqual([answer.id])
+  })
+
+  it('tells at once that there is no quorum where nothing was tried before', async () => {
+    const { context } = await fakeAgent()
+    const cluster = { ...context.cluster, propose: () => Promise.reject(new OperationError('no-quorum', 'nobody leads')) }
+    const { client } = await fakeAgent({ changes: { cluster } })
+    const error = await refusal(callOnce(client, 'vmCreate', { body: { name: 'web', vcpus: 1, memoryMiB: 256 }, query: {} }, options))
+    expect(error.code).toBe('no-quorum')
+  })
+
   it('gives up with its own deadline', async () => {
     const agent = await fakeAgent()
     const limit = new AbortController()
