@@ -252,8 +252,12 @@ export class Lifecycle {
 
   async #once(change: () => Promise<void>): Promise<void> {
     const name = this.#session?.member.identity.mesh.name
-    if (name !== undefined)
-      throw new OperationError('conflict', `this host belongs to mesh ${name} already; leaving it is "hostmesh host remove"`)
+    if (name !== undefined) {
+      const message = 'a host is in one mesh at a time, and a mesh is begun, joined and restored on a host of none'
+      const fix = `use another host; to take this one out: hostmesh host remove ${this.#ports.hostName}`
+      const reasons = [{ code: 'member-already', message, fix }]
+      throw new OperationError('conflict', `this host belongs to mesh ${name} already`, { reasons })
+    }
     this.#begin()
     try {
       await change()

@@ -1,4 +1,5 @@
 // A mesh goes on in a new generation: recovered from a survivor's log, or restored from a backup.
+import { type Reason } from '../base/errors.ts'
 import { type HostId } from '../base/ids.ts'
 import { admitted, asAnotherMember, forget, joinerReasons } from './apply-mesh.ts'
 import { type Command } from './command.ts'
@@ -25,13 +26,18 @@ export function applyRenewal(draft: Draft, command: Extract<Command, { kind: 'me
   }
   const before = draft.state.hosts.get(host.id)
   const reasons = joinerReasons(draft, before === undefined ? host : { ...host, name: before.name, role: before.role })
-  if (reasons.length > 0) return refused(`host ${host.name} cannot go on with mesh ${mesh.name}`, reasons)
+  if (reasons.length > 0) return refused(`host ${host.name} cannot go on with mesh ${mesh.name}`, reasons.map(mendedByName))
   draft.setMesh({ ...mesh, generation, generationId, ...(cause === 'restored' ? { restored: generation } : {}) })
   if (before === undefined) forget(draft, host.id)
   draft.put('hosts', before === undefined ? admitted(draft, host, 'up', 0) : asAnotherMember(before, host))
   if (cause === 'restored') distrust(draft, host.id)
   draft.event(`mesh.${cause}`, `mesh ${mesh.name}`, { generation, before: mesh.generation, host: host.id, member: host.member, plan })
   return done({ id: mesh.id })
+}
+
+/** There is no mesh to list the hosts of yet, and a host is named where its agent starts. */
+function mendedByName(reason: Reason): Reason {
+  return reason.code === 'name-taken' ? { ...reason, fix: 'start the agent of this host with another --name' } : reason
 }
 
 function distrust(draft: Draft, self: HostId): void {

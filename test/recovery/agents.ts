@@ -31,14 +31,15 @@ export class Agents {
     return agents
   }
 
-  /** `h1` … `hN`, switched on, one mesh, with all the voters that there can be. */
-  static async mesh(count: number, seed = 1): Promise<Agents> {
-    const numbers = Array.from({ length: count }, (_, at) => at + 1)
+  /** `h1` … `hN`, switched on, one mesh, with all the voters that there can be; `spare` more hosts are off, and of no mesh. */
+  static async mesh(count: number, seed = 1, spare = 0): Promise<Agents> {
+    const numbers = Array.from({ length: count + spare }, (_, at) => at + 1)
     const ids = await Promise.all(numbers.map(async (number) => (await identityOf(new Uint8Array(32).fill(number))).hostId))
     const agents = new Agents(ids, seed)
-    for (const name of agents.hosts.keys()) await agents.powerOn(name)
+    const members = [...agents.hosts.keys()].slice(0, count)
+    for (const name of members) await agents.powerOn(name)
     await agents.settle(agents.api('h1').lifecycle.init('lab', signal))
-    for (const name of [...agents.hosts.keys()].slice(1)) await agents.join(name)
+    for (const name of members.slice(1)) await agents.join(name)
     await agents.voters('h1', count < 3 ? 1 : count < 5 ? 3 : 5)
     return agents
   }

@@ -92,6 +92,29 @@ describe('on a host that alone had its mesh, with damaged stores', () => {
   })
 })
 
+it('of a mesh that was recovered meanwhile goes on apart from it, until a token takes its host over', async () => {
+  const world = await Agents.mesh(3, 1, 1)
+  agents = world
+  writeFileSync(file, asText(backupLines(world.view('h1'))))
+  world.powerCut('h1', 'h2')
+  await world.until('h3 knows no leader', () => world.api('h3').cluster.status().leader === null)
+  await world.confirm('h3', (await world.plan('h3')).digest)
+  expect(await world.write('h3', someVm('late', { host: world.id('h3') }))).toMatchObject({ kind: 'done' })
+  await world.powerOn('h4')
+  await world.restore('h4', file)
+  const [recovered, restored] = [world.view('h3').mesh, world.view('h4').mesh]
+  expect([recovered?.id === restored?.id, recovered?.generation, restored?.generation]).toEqual([true, 2, 2])
+  expect(recovered?.generationId).not.toBe(restored?.generationId)
+  await world.run(10_000)
+  // To each other they are strangers, who are told nothing: h4 is none of the hosts of the mesh that was recovered.
+  expect([world.generation('h3'), world.votersOf('h3'), world.votersOf('h4')]).toEqual([2, ['h3'], ['h4']])
+  expect(world.api('h3').cluster.status().superseded).toBeNull()
+  expect(await world.write('h3', someVm('third', { host: world.id('h3') }))).toMatchObject({ kind: 'done' })
+  await world.join('h4')
+  expect(world.view('h4').mesh).toEqual(world.view('h3').mesh)
+  expect(world.view('h4').vms.has(vmId('late'))).toBe(true)
+})
+
 it('cut off by a power cut at any moment it is whole or not begun, and can be asked for again', async () => {
   const found = new Set<number | undefined>()
   for (let ms = 0; !found.has(2); ms += 7) {
