@@ -91,13 +91,15 @@ async function measure(of: Case): Promise<Outcome> {
 }
 
 async function catchUp(of: Case, group: RaftProcesses): Promise<Outcome> {
-  const leader = await group.leader()
+  const first = (await group.leader()).id
   const away = present(
-    group.nodes.find(({ id }) => id !== leader.id),
+    group.nodes.map(({ id }) => id).find((id) => id !== first),
     'follower',
-  ).id
+  )
   await group.signal(away, 'SIGTERM')
-  await fill(leader.clients, of)
+  const refused = await fill(group, of)
+  if (refused > 0) process.stderr.write(`${of.name}: ${refused} puts were written again\n`)
+  const leader = await group.leader()
   const bytes = (of.keepEntries > of.puts ? of.puts : of.keys) * (of.valueBytes + PUT_BYTES)
   const copyMs = await plainCopyMs(bytes)
   const writers = await Writers.start(leader.clients)
@@ -112,7 +114,7 @@ async function catchUp(of: Case, group: RaftProcesses): Promise<Outcome> {
   const startMs = performance.now() - begun
   const member = group.node(away)
   const memberPid = present(member.child?.pid, 'member')
-  const first = await look(member.clients)
+  const returned = await look(member.clients)
   const memberBefore = (await memory(memberPid)).now
   const countFrom = writers.done
   const longest = await untilLevel(leader.clients, member.clients)
@@ -121,7 +123,17 @@ async function catchUp(of: Case, group: RaftProcesses): Promise<Outcome> {
   const [leaderMemory, memberMemory] = [await memory(leaderPid), await memory(memberPid)]
   await writers.stop()
   const outcome = {
-    ...{ of, bytes, again: await startAgain(group, away), startMs, catchUpMs, copyMs, rate, ratesBefore, startWorkMs: first.longestWorkMs },
+    ...{
+      of,
+      bytes,
+      again: await startAgain(group, away),
+      startMs,
+      catchUpMs,
+      copyMs,
+      rate,
+      ratesBefore,
+      startWorkMs: returned.longestWorkMs,
+    },
     leader: { before: leaderBefore, peak: leaderMemory.peak, after: leaderMemory.now, ...longest.leader },
     member: { before: memberBefore, peak: memberMemory.peak, after: memberMemory.now, ...longest.member },
   }

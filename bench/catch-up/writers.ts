@@ -1,5 +1,6 @@
 // What is written to the group: all that a member misses, and the small writes that go on while it catches up.
 import { KvClient } from '../../test/fixture/kv-client.ts'
+import { type RaftProcesses } from '../../test/fixture/raft-processes.ts'
 
 /** Many at a time fill fast, few leave the machine to what is measured. */
 const FILLERS = 256
@@ -12,18 +13,25 @@ export interface Fill {
   readonly valueBytes: number
 }
 
-export async function fill(address: string, { keys, puts, valueBytes }: Fill): Promise<void> {
-  const client = await KvClient.connect(address, PATIENCE_MS)
-  let next = 0
-  await Promise.all(
-    Array.from({ length: FILLERS }, async () => {
-      for (let at = next++; at < puts; at = next++) {
-        const reply = await client.put(`key-${at % keys}`, Buffer.alloc(valueBytes, at))
-        if (reply.kind !== 'ok') throw new Error(`put ${at}: ${reply.kind}`)
-      }
-    }),
-  )
-  client.close()
+/** Through whoever leads. How often a put was refused: on a busy machine leaders change. */
+export async function fill(group: RaftProcesses, { keys, puts, valueBytes }: Fill): Promise<number> {
+  let refused = 0
+  for (let next = 0; next < puts;) {
+    const client = await KvClient.connect((await group.leader()).clients, PATIENCE_MS)
+    const again: number[] = []
+    const put = async (at: number): Promise<void> => {
+      const { kind } = await client.put(`key-${at % keys}`, Buffer.alloc(valueBytes, at))
+      if (kind !== 'ok') again.push(at)
+    }
+    const fillers = Array.from({ length: FILLERS }, async () => {
+      for (let at = next++; at < puts && again.length === 0; at = next++) await put(at)
+    })
+    await Promise.all(fillers)
+    client.close()
+    refused += again.length
+    next = Math.min(next, ...again)
+  }
+  return refused
 }
 
 /** Clients that write small values, one after the other each. */
