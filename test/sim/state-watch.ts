@@ -66,8 +66,9 @@ export class StateWatch {
   }
 
   #changed(host: Watched, { index, before, after }: Change): void {
-    // No command changes this row of a mesh that lives: it was read from a snapshot.
-    if (before.mesh === after.mesh) this.#log.applied(host, index)
+    // No command changes this row of a mesh that lives: it was read, from a snapshot, which holds what others have applied before, or from
+    // stores that were opened again.
+    if (before.mesh === after.mesh || this.#log.committed(index) === undefined) this.#log.applied(host, index)
     else this.#log.restored(host, index)
     const digest = ((this.#current.get(host) ?? 0) + this.#difference(before, after)) >>> 0
     this.#current.set(host, digest)
