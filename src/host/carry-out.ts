@@ -1,13 +1,13 @@
 // Does what reconcile.ts decided: one function an action. Whatever fails is decided anew at the next observation.
 import { type Clock } from '../base/clock.ts'
-import { toWireError, refusal, hasCode, type Reason } from '../base/errors.ts'
+import { hasCode, OperationError, type Reason, refusal, toWireError } from '../base/errors.ts'
 import { type DiskId, type HostId, type JobId, type VmId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Cluster } from '../inventory/cluster.ts'
 import { type HostCommand } from '../inventory/command.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type Datastore, type Disk, type Vm } from '../inventory/model.ts'
-import { sameEpoch, wantedRun } from '../inventory/view.ts'
+import { formatEpoch, sameEpoch, wantedRun } from '../inventory/view.ts'
 import { type Driver, type Run } from '../vm/driver.ts'
 import { type Action, type AskedShutdown } from './reconcile.ts'
 import { resolveSpec, type PathResolver } from './resolve-spec.ts'
@@ -80,6 +80,7 @@ async function start(hands: Hands, run: Run, signal: AbortSignal): Promise<void>
   try {
     await hands.driver.start(await resolveSpec(inventory, vm, run.epoch, hands.files), signal)
   } catch (error) {
+    if (isUsed(error)) return endedUnseen(hands, run, signal)
     if (!hasCode(error, 'refused', 'not-found')) throw error
     await hands.driver.end(run, 'start-failed')
     await report(
@@ -88,6 +89,21 @@ async function start(hands: Hands, run: Run, signal: AbortSignal): Promise<void>
       signal,
     )
   }
+}
+
+/** The ledger refuses for ever (vm/run-rules.ts). */
+function isUsed(error: unknown): boolean {
+  return error instanceof OperationError && error.reasons.some(({ code }) => code === 'epoch-used')
+}
+
+/**
+ * The leader confirms an ownership whose run this host has seen end, and has told so to a leader before: to that of a generation that was given
+ * up since, which may have had the VM started elsewhere.
+ */
+function endedUnseen(hands: Hands, { vm, epoch }: Run, signal: AbortSignal): Promise<void> {
+  const message = `its run in epoch ${formatEpoch(epoch)} ended on this host, as a generation of the mesh was told that was given up`
+  const reasons = [{ code: 'ended-unseen', message }]
+  return report(hands, { kind: 'vm-stopped', host: hands.self, vm, epoch, intent: 'host-down', reasons }, signal)
 }
 
 async function end(hands: Hands, action: Extract<Action, { kind: 'end' }>, signal: AbortSignal): Promise<void> {

@@ -7,7 +7,7 @@ import { type Draft } from './draft.ts'
 import { failJob } from './jobs.ts'
 import { type CommandResult } from './model.ts'
 import { openJob } from './open-jobs.ts'
-import { HELD, heldReason } from './restored-vms.ts'
+import { heldReason, heldWhy } from './held-vms.ts'
 import { done, refused } from './results.ts'
 
 /**
@@ -53,8 +53,8 @@ function distrust(draft: Draft, self: HostId): void {
       observed: null,
       lastHost: vm.owner?.host ?? vm.lastHost,
     })
-    draft.event('vm.held', `vm ${vm.name}`, { id: vm.id, why: HELD })
+    draft.event('vm.held', `vm ${vm.name}`, { id: vm.id, why: heldWhy('restored') })
     const job = openJob(draft.state, vm.id)
-    if (job !== null) failJob(draft, job, [heldReason(vm.name)])
+    if (job !== null) failJob(draft, job, [heldReason('restored', vm.name)])
   }
 }

@@ -7,7 +7,7 @@ import { failJob, finishJob, holdJob, moveJob } from './jobs.ts'
 import { type CommandResult, type Job, type Owner, type StopIntent, type Vm, type VmStatus } from './model.ts'
 import { openJob } from './open-jobs.ts'
 import { done, stale } from './results.ts'
-import { HELD, heldReason } from './restored-vms.ts'
+import { type HeldCause, heldReason, heldWhy } from './held-vms.ts'
 import { formatEpoch, hostName, needsHost, nextEpoch, sameEpoch, unreadyDisks } from './view.ts'
 
 /** A VM that crashes is started again this often without a person; then it stays down until `vm start`. A guest that cannot live must not loop. */
@@ -140,20 +140,21 @@ function stopped(draft: Draft, vm: Vm, command: Extract<Command, { kind: 'vm-sto
   const { intent, reasons } = command
   const job = openJob(draft.state, vm.id)
   const ended = afterRun(vm, { intent, reasons, rebooting: job?.kind === 'vm-reboot', at: draft.at })
-  const held = needsHost(ended) && onlyBackedUp(draft, vm)
-  const after: Vm = held ? { ...ended, desired: { power: 'off', how: 'stop' } } : ended
+  const held = needsHost(ended) ? heldCause(draft, vm, reasons) : null
+  const after: Vm = held !== null ? { ...ended, desired: { power: 'off', how: 'stop' } } : ended
   draft.put('vms', after)
   const data = { id: vm.id, host: command.host, epoch: formatEpoch(command.epoch), reasons }
   draft.event(endingEvent(vm.owner, intent), `vm ${vm.name}`, data)
   if (after.fault?.kind === 'crash') draft.event('vm.failed', `vm ${vm.name}`, { id: vm.id, crashes: after.crashes, reasons })
-  if (held) draft.event('vm.held', `vm ${vm.name}`, { id: vm.id, why: HELD })
-  if (job !== null) settleJob(draft, after, job, { intent, reasons: held ? [heldReason(vm.name)] : reasons })
+  if (held !== null) draft.event('vm.held', `vm ${vm.name}`, { id: vm.id, why: heldWhy(held) })
+  if (job !== null) settleJob(draft, after, job, { intent, reasons: held !== null ? [heldReason(held, vm.name)] : reasons })
   return done({ id: vm.id })
 }
 
-/** Nobody has seen this ownership since the mesh was restored: the host may have handed the VM on after the backup was made. */
-function onlyBackedUp({ state }: Draft, { owner, observed }: Vm & { readonly owner: Owner }): boolean {
-  return observed === null && owner.epoch.generation < (state.mesh?.restored ?? 0)
+/** Null: it may be started elsewhere. An ownership that nobody has seen since a restore: the host may have handed the VM on after the backup was made. */
+function heldCause({ state }: Draft, { owner, observed }: Vm & { readonly owner: Owner }, reasons: readonly Reason[]): HeldCause | null {
+  if (reasons.some(({ code }) => code === 'ended-unseen')) return 'ended-unseen'
+  return observed === null && owner.epoch.generation < (state.mesh?.restored ?? 0) ? 'restored' : null
 }
 
 function endingEvent(owner: Owner, intent: StopIntent): string {

@@ -41,7 +41,7 @@ export class WardenLine {
     const answer = await within({ clock: this.#clock, ms: limitMs, what: `the warden's answer to ${call.kind}`, signal }, () =>
       this.#send(call),
     )
-    if (answer.kind === 'error') throw new OperationError(answer.code, answer.message)
+    if (answer.kind === 'error') throw errorOf(answer)
     return answer
   }
 
@@ -117,4 +117,8 @@ export function connectWarden(path: string, clock: Clock, onNotice: () => void):
     socket.once('connect', () => resolve(new WardenLine(socket, clock, onNotice)))
     socket.once('error', () => resolve(undefined))
   })
+}
+
+function errorOf({ code, message, reason }: Extract<WardenAnswer, { kind: 'error' }>): OperationError {
+  return new OperationError(code, message, { reasons: reason === null ? [] : [{ code: reason, message }] })
 }

@@ -64,7 +64,8 @@ export type WardenAnswer =
   | { readonly kind: 'hello'; readonly protocol: number; readonly pid: number; readonly version: string; readonly bootId: string }
   | { readonly kind: 'runs'; readonly runs: readonly WardenRun[] }
   | { readonly kind: 'started'; readonly pid: number }
-  | { readonly kind: 'error'; readonly code: WardenErrorCode; readonly message: string }
+  /** `reason`: the code of the rule that forbids it (run-rules.ts), where one does; wardens from before 2026-11-25 say none. */
+  | { readonly kind: 'error'; readonly code: WardenErrorCode; readonly message: string; readonly reason: string | null }
 
 const ERROR_CODES = ['conflict', 'not-found', 'failed', 'usage', 'timeout'] as const
 export type WardenErrorCode = (typeof ERROR_CODES)[number]
@@ -139,7 +140,12 @@ function parseAnswer(fields: Fields): WardenAnswer {
     case 'started':
       return { kind, pid: asCount(fields['pid'], 'pid') }
     case 'error':
-      return { kind, code: asOneOf(fields['code'], ERROR_CODES, 'code'), message: asText(fields['message'], 'message') }
+      return {
+        kind,
+        code: asOneOf(fields['code'], ERROR_CODES, 'code'),
+        message: asText(fields['message'], 'message'),
+        reason: orNull(fields['reason'] ?? null, 'reason', asText),
+      }
   }
 }
 

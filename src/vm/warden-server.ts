@@ -117,7 +117,8 @@ class Client {
 }
 
 function asAnswer(error: unknown): WardenAnswer {
-  return { kind: 'error', code: wardenCode(error), message: errorText(error) }
+  const reason = error instanceof OperationError ? (error.reasons[0]?.code ?? null) : null
+  return { kind: 'error', code: wardenCode(error), message: errorText(error), reason }
 }
 
 function wardenCode(error: unknown): WardenErrorCode {

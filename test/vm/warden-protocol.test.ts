@@ -30,7 +30,8 @@ const ANSWERS: readonly WardenAnswer[] = [
   { kind: 'hello', protocol: 1, pid: 42, version: '1.0.0', bootId: 'b' },
   { kind: 'runs', runs: RUNS },
   { kind: 'started', pid: 42 },
-  { kind: 'error', code: 'conflict', message: 'no' },
+  { kind: 'error', code: 'conflict', message: 'no', reason: 'epoch-used' },
+  { kind: 'error', code: 'failed', message: 'no', reason: null },
 ]
 
 describe('the protocol', () => {

@@ -84,7 +84,7 @@ describe('the warden at its socket', () => {
     const { socket, heard } = agent(path)
     socket.write('{"id":5,"kind":"list"}\n')
     await waitFor('an answer', () => heard().length === 1)
-    expect(heard()).toEqual([{ id: 5, kind: 'error', code: expected, message: 'so it is' }])
+    expect(heard()).toEqual([{ id: 5, kind: 'error', code: expected, message: 'so it is', reason: null }])
   })
 
   it.each([
@@ -97,7 +97,7 @@ describe('the warden at its socket', () => {
     const good = agent(path)
     bad.socket.write(text)
     await waitFor('the end', bad.isClosed)
-    expect(bad.heard()).toEqual([{ id: 0, kind: 'error', code: 'usage', message: expect.stringMatching(message) }])
+    expect(bad.heard()).toEqual([{ id: 0, kind: 'error', code: 'usage', message: expect.stringMatching(message), reason: null }])
     good.socket.write('{"id":1,"kind":"list"}\n')
     await waitFor('an answer', () => good.heard().length === 1)
   })
@@ -126,7 +126,7 @@ describe('the warden at its socket', () => {
 
   it('cuts off a client that reads nothing, instead of remembering everything for it', async () => {
     const words = 'x'.repeat(1024 * 1024)
-    const { path, server } = await serve(async () => ({ kind: 'error', code: 'failed', message: words }))
+    const { path, server } = await serve(async () => ({ kind: 'error', code: 'failed', message: words, reason: null }))
     const { socket } = agent(path)
     socket.pause()
     socket.write('{"id":1,"kind":"list"}\n'.repeat(40))
