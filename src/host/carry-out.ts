@@ -80,7 +80,7 @@ async function start(hands: Hands, run: Run, signal: AbortSignal): Promise<void>
   try {
     await hands.driver.start(await resolveSpec(inventory, vm, run.epoch, hands.files), signal)
   } catch (error) {
-    if (isUsed(error)) return endedUnseen(hands, run, signal)
+    if (isUsed(error) && (await isForgotten(hands, inventory, run))) return endedUnseen(hands, run, signal)
     if (!hasCode(error, 'refused', 'not-found')) throw error
     await hands.driver.end(run, 'start-failed')
     await report(
@@ -94,6 +94,15 @@ async function start(hands: Hands, run: Run, signal: AbortSignal): Promise<void>
 /** The ledger refuses for ever (vm/run-rules.ts). */
 function isUsed(error: unknown): boolean {
   return error instanceof OperationError && error.reasons.some(({ code }) => code === 'epoch-used')
+}
+
+/**
+ * Only where the run belongs to a generation that is over, and the ledger knows no run of this VM any more: a start that an earlier agent has
+ * asked for may still be under way, and forbids this one too.
+ */
+async function isForgotten({ driver }: Hands, { mesh }: Inventory, { vm, epoch }: Run): Promise<boolean> {
+  if (mesh === null || epoch.generation >= mesh.generation) return false
+  return (await driver.list()).every((run) => run.vm !== vm)
 }
 
 /**
