@@ -38,6 +38,8 @@ export interface DiskWatch {
   /** A group of the Raft log, as it was handed over; `before` is what the log held until then. */
   onLogWrite(batch: LogBatch, before: MemoryLogState): void
   onCompaction(): void
+  /** A received snapshot took the place of the state; the log behind it follows. */
+  onStateInstalled(index: number): void
   /** The present member is known to be damaged: that is on the disk from now on. */
   onDamageKnown(): void
   /** The member whose stores were damaged is given up for another one. */
@@ -193,7 +195,18 @@ export class HostDisk {
           this.#watch.onCompaction()
           return compact(meta)
         }
-        return { logStore, stateStore: openMemoryState(state) }
+        const stateStore = openMemoryState(state)
+        const stage = stateStore.stage.bind(stateStore)
+        stateStore.stage = async (offer) => {
+          const staging = await stage(offer)
+          const install = staging.install.bind(staging)
+          staging.install = async () => {
+            await install()
+            this.#watch.onStateInstalled(offer.meta.index)
+          }
+          return staging
+        }
+        return { logStore, stateStore }
       },
     }
   }

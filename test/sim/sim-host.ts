@@ -95,6 +95,7 @@ export class SimHost {
         world.logWatch.logWritten(this, batch, before)
       },
       onCompaction: () => world.trace.count('compactions'),
+      onStateInstalled: (index) => world.logWatch.restored(this, index),
       onDamageKnown: () => {
         // The moment that matters most: what was just learned must hold for the next process too.
         if (world.random.float() < CRASHES_AFTER_DAMAGE) world.clock.after(0, () => this.killAgent())

@@ -45,7 +45,7 @@ export class StateWatch {
     return this.#newest
   }
 
-  /** From the start of each life of a host's agent. */
+  /** From the start of each member that a host's agent runs. */
   attach(host: Watched, cluster: Cluster): void {
     const inventory = cluster.view()
     if (this.#voters.size === 0) this.#learnVoters(cluster)
@@ -66,10 +66,7 @@ export class StateWatch {
   }
 
   #changed(host: Watched, { index, before, after }: Change): void {
-    // No command changes this row of a mesh that lives: it was read, from a snapshot, which holds what others have applied before, or from
-    // stores that were opened again.
-    if (before.mesh === after.mesh || this.#log.committed(index) === undefined) this.#log.applied(host, index)
-    else this.#log.restored(host, index)
+    this.#log.applied(host, index)
     const digest = ((this.#current.get(host) ?? 0) + this.#difference(before, after)) >>> 0
     this.#current.set(host, digest)
     if (!this.#compare(host, index, digest)) return

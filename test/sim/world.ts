@@ -2,6 +2,7 @@
 import { present } from '../../src/base/assert.ts'
 import { type HostId } from '../../src/base/ids.ts'
 import { seededRandom, type Random } from '../../src/base/random.ts'
+import { type Cluster } from '../../src/inventory/cluster.ts'
 import { identityOf } from '../../src/mesh/identity.ts'
 import { FakeNetwork } from '../fixture/fake-network.ts'
 import { manualClock, type ManualClock } from '../fixture/manual-clock.ts'
@@ -9,7 +10,7 @@ import { LogWatch } from './log-watch.ts'
 import { RequestWatch } from './request-watch.ts'
 import { RunWatch } from './run-watch.ts'
 import { SharedFiles } from './shared-files.ts'
-import { SimHost, type HostWish, type Life, type Surroundings } from './sim-host.ts'
+import { SimHost, type HostWish, type Surroundings } from './sim-host.ts'
 import { StateWatch, type Applied } from './state-watch.ts'
 import { Faults, Trace, type Sink } from './trace.ts'
 
@@ -46,7 +47,8 @@ export class World {
   readonly runWatch: RunWatch
   readonly requestWatch: RequestWatch
   readonly hosts: ReadonlyMap<string, SimHost>
-  readonly #attached = new WeakSet<Life>()
+  /** One a member: an agent whose host becomes another member of its mesh has another. */
+  readonly #attached = new WeakSet<Cluster>()
 
   /** All machines are off. */
   static async of(options: WorldOptions): Promise<World> {
@@ -147,9 +149,11 @@ export class World {
   #step(done: () => boolean): boolean {
     for (const host of this.hosts.values()) {
       const { life } = host
-      if (life?.agent === undefined || this.#attached.has(life) || !life.agent.api.lifecycle.initialised()) continue
-      this.#attached.add(life)
-      this.stateWatch.attach(host, life.agent.api.cluster)
+      if (life?.agent === undefined || !life.agent.api.lifecycle.initialised()) continue
+      const { cluster } = life.agent.api
+      if (this.#attached.has(cluster)) continue
+      this.#attached.add(cluster)
+      this.stateWatch.attach(host, cluster)
     }
     if (this.faults.found.length > 0) throw new BrokenWorld(this.faults.found)
     return done()
