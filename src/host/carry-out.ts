@@ -5,6 +5,7 @@ import { type DiskId, type HostId, type JobId, type VmId } from '../base/ids.ts'
 import { type Log } from '../base/log.ts'
 import { type Cluster } from '../inventory/cluster.ts'
 import { type HostCommand } from '../inventory/command.ts'
+import { type HeldCause } from '../inventory/held-vms.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { type Datastore, type Disk, type Vm } from '../inventory/model.ts'
 import { formatEpoch, sameEpoch, wantedRun } from '../inventory/view.ts'
@@ -111,7 +112,7 @@ async function isForgotten({ driver }: Hands, { mesh }: Inventory, { vm, epoch }
  */
 function endedUnseen(hands: Hands, { vm, epoch }: Run, signal: AbortSignal): Promise<void> {
   const message = `its run in epoch ${formatEpoch(epoch)} ended on this host, as a generation of the mesh was told that was given up`
-  const reasons = [{ code: 'ended-unseen', message }]
+  const reasons = [{ code: 'ended-unseen' satisfies HeldCause, message }]
   return report(hands, { kind: 'vm-stopped', host: hands.self, vm, epoch, intent: 'host-down', reasons }, signal)
 }
 
@@ -167,13 +168,15 @@ async function diskWork(hands: Hands, id: DiskId, signal: AbortSignal): Promise<
   const inventory = await hands.cluster.read(signal)
   const disk = inventory.disks.get(id)
   if (disk === undefined) return
+  let sizeBytes: number | null
   try {
-    const sizeBytes = await doDiskWork(hands, inventory, disk, signal)
-    if (sizeBytes !== null) await report(hands, { kind: 'disk-done', host: hands.self, disk: id, sizeBytes }, signal)
+    sizeBytes = await doDiskWork(hands, inventory, disk, signal)
   } catch (error) {
     signal.throwIfAborted()
-    await report(hands, { kind: 'disk-failed', host: hands.self, disk: id, reason: toWireError(error).message }, signal)
+    return report(hands, { kind: 'disk-failed', host: hands.self, disk: id, reason: toWireError(error).message }, signal)
   }
+  // Where the report fails the work has not: it is done again, which changes nothing, and reported again.
+  if (sizeBytes !== null) await report(hands, { kind: 'disk-done', host: hands.self, disk: id, sizeBytes }, signal)
 }
 
 /** The disk's size afterwards, or null where there is nothing to do for this host. */

@@ -108,10 +108,10 @@ export class Administrator {
     const limit = new AbortController()
     const patienceMs = this.#hurried ? between(this.#world.random, ...PATIENCE_MS) : PATIENCE_MS[1]
     const timer = life.clock.after(patienceMs, () => limit.abort(new OperationError('timeout', `no outcome after ${patienceMs} ms`)))
-    const asked = this.#inItsTurn(life, () => call(agent, limit.signal)).then(
-      (value): Answer<T> => ({ kind: 'value', value }),
-      (error: unknown): Answer<T> => ({ kind: 'error', error }),
-    )
+    // By its turn the host may have been removed, or be about to become another member: then nothing was asked.
+    const inTurn = async (): Promise<Answer<T>> =>
+      agent.api.lifecycle.initialised() ? { kind: 'value', value: await call(agent, limit.signal) } : { kind: 'unasked' }
+    const asked = this.#inItsTurn(life, inTurn).catch((error: unknown): Answer<T> => ({ kind: 'error', error }))
     const over = life.over.promise.then((): Answer<T> => ({ kind: 'silence' }))
     const patience = this.#wait(patienceMs + LONGER_MS).then((): Answer<T> => ({ kind: 'silence' }))
     return Promise.race([asked, over, patience]).finally(() => timer.cancel())
