@@ -100,11 +100,12 @@ export class Lifecycle {
   async join(wish: JoinWish, signal: AbortSignal): Promise<void> {
     const { mesh, store } = this.#ports
     const token = parseToken(wish.token)
-    const session = this.#session
+    const member = this.#session?.member
+    const own = member?.identity.mesh.id === token.meshId ? member : undefined
     // A join that was cut short after its admission goes on by itself, a finished one is what was asked for.
-    if (session !== undefined && session.member.identity.mesh.id === token.meshId && !(await this.#isLeftBehind(session, token, signal))) {
-      wish.progress(`a member of mesh ${session.member.identity.mesh.name} already, catching up`)
-      return caughtUp(session.member, mesh.self, signal)
+    if (own !== undefined && !(await this.#isLeftBehind(own, token, signal))) {
+      wish.progress(`a member of mesh ${own.identity.mesh.name} already, catching up`)
+      return caughtUp(own, mesh.self, signal)
     }
     const role = wish.role ?? token.role
     if (role !== token.role) throw wrongRole(token.role, role)
@@ -116,10 +117,10 @@ export class Lifecycle {
       wish.progress(`admitted to mesh ${reply.mesh.name}, catching up`)
       return { mesh: reply.mesh, member: offer.member, introduced: reply.hosts }
     }
-    if (session !== undefined && session.member.identity.mesh.id === token.meshId) {
+    if (own !== undefined) {
       const identity = await ask()
-      const { member } = await this.become(async () => identity)
-      await caughtUp(member, mesh.self, signal)
+      const next = await this.become(async () => identity)
+      await caughtUp(next.member, mesh.self, signal)
       return store.removeOthers(identity.member)
     }
     return this.#once(async () => {
@@ -227,7 +228,7 @@ export class Lifecycle {
    * The mesh went on without this host, maybe where its own hosts do not see it, as a mesh that was restored elsewhere: its own generation does
    * not know the token. Then a person says by that token that it goes over, with its data.
    */
-  async #isLeftBehind({ member }: Session, { tokenId }: JoinToken, signal: AbortSignal): Promise<boolean> {
+  async #isLeftBehind(member: Member, { tokenId }: JoinToken, signal: AbortSignal): Promise<boolean> {
     if (member.machine.inventory().mesh === null) return false
     if (member.cluster.status().superseded !== null) return true
     try {
@@ -241,7 +242,7 @@ export class Lifecycle {
   }
 
   #begin(): void {
-    if (this.#change !== undefined) throw new OperationError('conflict', "another change of this host's membership is under way")
+    if (this.#change !== undefined) throw changeUnderWay()
     this.#change = Promise.withResolvers()
   }
 
@@ -265,6 +266,14 @@ export class Lifecycle {
       this.#end()
     }
   }
+}
+
+function changeUnderWay(): OperationError {
+  const message = "another change of this host's membership is under way"
+  const reasons = [
+    { code: 'membership-changes', message: 'one is made at a time, and each takes seconds', fix: 'hostmesh status, then again' },
+  ]
+  return new OperationError('conflict', message, { reasons })
 }
 
 function wrongRole(role: HostRole, asked: HostRole): OperationError {

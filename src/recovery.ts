@@ -156,7 +156,7 @@ async function rejoin(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, sig
     const message = `${found}, this host lives in generation ${own}: only a later one, or one that was begun apart, can be gone over to`
     throw refusal('this host stays where it is', [{ code: 'no-later-generation', message, fix: 'hostmesh mesh status' }])
   }
-  return goOver(ports, lifecycle, { host }, signal)
+  return goOver(ports, lifecycle, host, signal)
 }
 
 async function goOverAlone(ports: AgentPorts, lifecycle: Lifecycle, signal: AbortSignal): Promise<void> {
@@ -165,19 +165,14 @@ async function goOverAlone(ports: AgentPorts, lifecycle: Lifecycle, signal: Abor
   const leaderlessMs = member?.cluster.status().staleMs ?? null
   if (successor === null || leaderlessMs === null || leaderlessMs < LEADERLESS_MS) return
   ports.log.warn({ ...successor, leaderlessMs }, 'the mesh went on in a later generation: this host goes over to it')
-  await goOver(ports, lifecycle, successor, signal)
+  await goOver(ports, lifecycle, successor.host, signal)
 }
 
 /**
  * Asks first and changes afterwards: until the reply is saved, this host is what it was. Its former stores stay till it has caught up; damaged
  * ones are set aside, for they may hold what nobody else has.
  */
-export async function goOver(
-  ports: AgentPorts,
-  lifecycle: Lifecycle,
-  { host }: { readonly host: HostId },
-  signal: AbortSignal,
-): Promise<Recovered> {
+export async function goOver(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, signal: AbortSignal): Promise<Recovered> {
   const { mesh, clock, store } = ports
   const session = memberSession(lifecycle)
   const offer = joiner(ports, roleIn(session, mesh.self))

@@ -49,7 +49,7 @@ async function repair(ports: AgentPorts, lifecycle: Lifecycle, signal: AbortSign
   await lifecycle.remember((identity) => (identity.damaged === undefined ? { ...identity, damaged: health.why } : identity))
   for (const { host } of mesh.peers().filter(({ link }) => link === 'up')) {
     try {
-      await goOver(ports, lifecycle, { host }, signal)
+      await goOver(ports, lifecycle, host, signal)
       return
     } catch (error) {
       signal.throwIfAborted()

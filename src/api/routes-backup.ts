@@ -1,6 +1,5 @@
 // Routes of backups: the agreed state as lines of a file, and a mesh made of such a file.
 import { createHash } from 'node:crypto'
-import { toWireError } from '../base/errors.ts'
 import { endLine, headLine, rowLine } from '../inventory/backup-lines.ts'
 import { type Inventory } from '../inventory/inventory.ts'
 import { eachRow } from '../inventory/snapshot.ts'
@@ -8,6 +7,7 @@ import { type ApiContext } from './context.ts'
 import { assertMember } from './freshness.ts'
 import { type LocalHandlers, type Request, type StreamHandlers } from './handler.ts'
 import { isoTime } from './shapes.ts'
+import { failed } from './step-stream.ts'
 import { type StreamItem } from './stream.ts'
 import { type BackupMessage } from './types.ts'
 
@@ -55,8 +55,7 @@ async function* backupMessages({
     }
     yield { data: { kind: 'done', index: inventory.index } }
   } catch (error) {
-    const { code, message, data, reasons } = toWireError(error)
-    yield { data: { kind: 'failed', error: { code, message, data: { ...data }, reasons: reasons.map((reason) => ({ ...reason })) } } }
+    yield { data: failed(error) }
   }
 }
 

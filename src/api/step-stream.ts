@@ -25,14 +25,15 @@ export async function* stepStream<Done extends { readonly kind: 'done' }>(
     queue.clear()
     queue.push(message)
   }
-  work((step) => void queue.push({ kind: 'step', step })).then(end, (error: unknown) => end({ kind: 'failed', error: failure(error) }))
+  work((step) => void queue.push({ kind: 'step', step })).then(end, (cause: unknown) => end(failed(cause)))
   for await (const message of drain(queue, clock, signal)) {
     yield message === null ? null : { data: message }
     if (message !== null && message.kind !== 'step') return
   }
 }
 
-function failure(error: unknown): FailedMessage['error'] {
-  const { code, message, data, reasons } = toWireError(error)
-  return { code, message, data: { ...data }, reasons: reasons.map((reason) => ({ ...reason })) }
+/** The last message of what rejected. */
+export function failed(cause: unknown): FailedMessage {
+  const { code, message, data, reasons } = toWireError(cause)
+  return { kind: 'failed', error: { code, message, data: { ...data }, reasons: reasons.map((reason) => ({ ...reason })) } }
 }

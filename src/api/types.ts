@@ -240,19 +240,23 @@ export type RecoveryPlanAnswer = v.InferOutput<typeof RecoveryPlanAnswer>
 export const RecoveredAnswer = v.object({ mesh: v.string(), generation: Count, already: v.boolean() })
 export type RecoveredAnswer = v.InferOutput<typeof RecoveredAnswer>
 
+/** The last message of what failed. */
+const Failed = v.object({
+  kind: v.literal('failed'),
+  error: v.object({
+    code: v.string(),
+    message: v.string(),
+    data: v.record(v.string(), v.unknown()),
+    reasons: v.array(ReasonAnswer),
+  }),
+})
+export type FailedMessage = v.InferOutput<typeof Failed>
+
 /** Messages of a backup: lines of the file in their order, then one of the others. */
 export const BackupMessage = v.variant('kind', [
   v.object({ kind: v.literal('lines'), lines: v.array(v.string()) }),
   v.object({ kind: v.literal('done'), index: Count }),
-  v.object({
-    kind: v.literal('failed'),
-    error: v.object({
-      code: v.string(),
-      message: v.string(),
-      data: v.record(v.string(), v.unknown()),
-      reasons: v.array(ReasonAnswer),
-    }),
-  }),
+  Failed,
 ])
 export type BackupMessage = v.InferOutput<typeof BackupMessage>
 
@@ -292,17 +296,6 @@ export const ChangeMessage = v.object({
 })
 export type ChangeMessage = v.InferOutput<typeof ChangeMessage>
 
-/** The last message of what failed. */
-const Failed = v.object({
-  kind: v.literal('failed'),
-  error: v.object({
-    code: v.string(),
-    message: v.string(),
-    data: v.record(v.string(), v.unknown()),
-    reasons: v.array(ReasonAnswer),
-  }),
-})
-export type FailedMessage = v.InferOutput<typeof Failed>
 const Step = v.object({ kind: v.literal('step'), step: v.string() })
 
 /** Messages of a join: any number of steps, then one of the others. */

@@ -21,7 +21,10 @@ export class LevelTables {
     this.#db = db
   }
 
-  /** On the real clock, as LevelDB is real too. One batch, atomic however many operations it has. They are made while it grows, slice by slice, so that none is ever long on the event loop. */
+  /**
+   * One batch, atomic however many operations it has. They are made while it grows, slice by slice, so that none is ever long on the event loop:
+   * on the real clock, as LevelDB is real too.
+   */
   async write(action: string, operations: Iterable<DbOperation>, options: { readonly sync: boolean }): Promise<void> {
     const flush = await this.#db.run(action, async (level) => {
       const batch = level.batch()

@@ -1,6 +1,6 @@
 // Elections beyond the paper: pre-vote, quorum check and lease, a forgotten leader, who may campaign, leaders elected again.
 import { describe, expect, test } from 'vitest'
-import { append, confOf, entriesOf, heartbeat, Member, only, snapshotAt, the, voteFor, voteRequest } from './member.ts'
+import { append, confOf, entriesOf, heartbeat, Member, ofKind, snapshotAt, the, voteFor, voteRequest } from './member.ts'
 
 const PRE_VOTE = { config: { preVote: true } }
 const QUORUM_CHECK = { config: { checkQuorum: true } }
@@ -8,7 +8,7 @@ const QUORUM_CHECK = { config: { checkQuorum: true } }
 describe('pre-vote', () => {
   test('a pre-candidate asks about the next term, and keeps its own and its vote', () => {
     const member = new Member({ ...PRE_VOTE, terms: [1, 2], term: 2, vote: 3 })
-    const requests = only(member.ticks(20), 'pre-vote')
+    const requests = ofKind(member.ticks(20), 'pre-vote')
     expect(requests.map(({ to, term, index, logTerm, force }) => [to, term, index, logTerm, force])).toEqual([
       [2, 3, 2, 2, false],
       [3, 3, 2, 2, false],
@@ -29,7 +29,7 @@ describe('pre-vote', () => {
       )
       const sent = member.step(...answers)
       expect(member.raft.status()).toMatchObject({ role, term })
-      expect(only(sent, 'vote')).toHaveLength(reject ? 0 : 2)
+      expect(ofKind(sent, 'vote')).toHaveLength(reject ? 0 : 2)
     }
   })
 
@@ -206,7 +206,7 @@ describe('forgetLeader', () => {
     expect(member.raft.status().leader).toBe(2)
     member.ticks(11)
     member.raft.forgetLeader()
-    expect(only(member.ticks(1), 'vote')).toHaveLength(2)
+    expect(ofKind(member.ticks(1), 'vote')).toHaveLength(2)
   })
 
   test('a leader does not forget itself', () => {
@@ -226,7 +226,7 @@ describe('who campaigns', () => {
     const before = member.raft.status().term
     member.raft.campaign()
     member.ticks(0)
-    expect(only(member.drain(), 'vote')).toEqual([])
+    expect(ofKind(member.drain(), 'vote')).toEqual([])
     expect(member.raft.status().term).toBe(before)
   })
 
@@ -254,7 +254,7 @@ describe('who campaigns', () => {
     const conf = { ...confOf([1, 2, 3]), outgoing: [1, 4, 5] }
     const member = new Member({ config: { conf } })
     member.raft.campaign()
-    const requests = only(member.drain(), 'vote')
+    const requests = ofKind(member.drain(), 'vote')
     expect(requests.map(({ to }) => to)).toEqual([2, 3, 4, 5])
     member.step(...requests.filter(({ to }) => to < 4).map((request) => voteFor(request)))
     expect(member.raft.status().role).toBe('candidate')
@@ -276,7 +276,7 @@ describe('who campaigns', () => {
     member.raft.setElectionTicks(10)
     member.ticks(9)
     member.step(voteRequest({ kind: 'pre-vote', term: 2 }))
-    expect(only(member.ticks(1), 'vote')).toHaveLength(2)
+    expect(ofKind(member.ticks(1), 'vote')).toHaveLength(2)
   })
 })
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { hasCode } from '../../src/base/errors.ts'
 import { type Message } from '../../src/consensus/types.ts'
-import { append, confOf, entriesOf, heartbeat, Member, only, snapshotAt, the } from './member.ts'
+import { append, confOf, entriesOf, heartbeat, Member, ofKind, snapshotAt, the } from './member.ts'
 
 function snapshotMessage(index: number, term: number, conf = confOf([1, 2, 3])): Message {
   return { kind: 'snapshot', from: 2, to: 1, term: 3, snapshot: snapshotAt(index, term, conf) }
@@ -64,7 +64,7 @@ describe('a snapshot from the leader', () => {
     const member = new Member({ voters: [] })
     member.step(snapshotMessage(9, 3))
     expect(member.raft.status()).toMatchObject({ leader: 2, conf: confOf([1, 2, 3]) })
-    expect(only(member.ticks(20), 'vote')).toHaveLength(2)
+    expect(ofKind(member.ticks(20), 'vote')).toHaveLength(2)
   })
 })
 

@@ -4,7 +4,7 @@ import { type MemoryState } from '../fixture/memory-state.ts'
 import { type MemoryLogState } from '../fixture/memory-log.ts'
 
 import { type Member as GroupMember, ReplicaGroup } from '../fixture/replica-group.ts'
-import { append, entriesOf, heartbeat, Member, only, the, voteRequest } from './member.ts'
+import { append, entriesOf, heartbeat, Member, ofKind, the, voteRequest } from './member.ts'
 
 const LOST = { code: 'failed', data: { kind: 'damaged', reason: 'lost-entries' } }
 
@@ -22,7 +22,7 @@ describe('what is known to be held', () => {
     const leader = new Member({ terms: [1], term: 1, voters: [1, 2, 3, 4, 5] })
     leader.becomeLeader()
     leader.acknowledge(2, 2)
-    const beats = only(leader.ticks(1), 'heartbeat')
+    const beats = ofKind(leader.ticks(1), 'heartbeat')
     expect(beats.map(({ to, held, commit }) => [to, held, commit])).toEqual([
       [2, 2, 0],
       [3, 0, 0],
@@ -39,7 +39,7 @@ describe('what is known to be held', () => {
     leader.raft.propose(new Uint8Array(1))
     leader.drain()
     leader.acknowledge(2, 3)
-    const [beat] = only(leader.ticks(1), 'heartbeat')
+    const [beat] = ofKind(leader.ticks(1), 'heartbeat')
     expect(beat?.holdings).toEqual([
       { node: 1, index: 2 },
       { node: 2, index: 2 },
@@ -57,7 +57,7 @@ describe('what is known to be held', () => {
     ]
     member.step(heartbeat({ from: 1, to: 3, holdings: known }))
     member.raft.campaign()
-    expect(only(member.drain(), 'vote').map(({ to, held }) => [to, held])).toEqual([
+    expect(ofKind(member.drain(), 'vote').map(({ to, held }) => [to, held])).toEqual([
       [1, 2],
       [2, 1],
     ])
@@ -71,7 +71,7 @@ describe('what is known to be held', () => {
     member.step(heartbeat({ from: 2, holdings: [{ node: 3, index: 1 }] }))
     member.step(heartbeat({ from: 2, holdings: [{ node: 77, index: 3 }] }))
     member.becomeLeader()
-    const [beat] = only(member.ticks(1), 'heartbeat').filter(({ to }) => to === 3)
+    const [beat] = ofKind(member.ticks(1), 'heartbeat').filter(({ to }) => to === 3)
     expect(beat?.held).toBe(3)
     expect(beat?.holdings.map(({ node }) => node)).toEqual([1, 2, 3])
   })

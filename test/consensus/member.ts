@@ -111,7 +111,7 @@ export class Member {
     this.raft.campaign()
     let sent = this.drain()
     for (let round = 0; round < 2 && this.raft.status().role !== 'leader'; round++) {
-      const requests = [...only(sent, 'pre-vote'), ...only(sent, 'vote')]
+      const requests = [...ofKind(sent, 'pre-vote'), ...ofKind(sent, 'vote')]
       sent = this.step(...requests.map((request) => voteFor(request)))
     }
     return sent
@@ -145,13 +145,13 @@ export function textOf(data: Uint8Array): string {
 }
 
 /** The messages of one kind. */
-export function only<K extends Message['kind']>(messages: readonly Message[], kind: K): Kind<K>[] {
+export function ofKind<K extends Message['kind']>(messages: readonly Message[], kind: K): Kind<K>[] {
   return messages.filter((message): message is Kind<K> => message.kind === kind)
 }
 
 /** The only message of that kind. */
 export function the<K extends Message['kind']>(messages: readonly Message[], kind: K): Kind<K> {
-  const found = only(messages, kind)
+  const found = ofKind(messages, kind)
   if (found.length !== 1)
     throw new Error(`${found.length} messages of kind ${kind} among ${messages.map((message) => message.kind).join(', ')}`)
   return present(found[0], kind)

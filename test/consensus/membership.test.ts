@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'
 import { decodeConfChange, encodeConfChange } from '../../src/consensus/conf-codec.ts'
 import { type ConfChange, type ConfChangeStep, type Entry } from '../../src/consensus/types.ts'
-import { append, bytes, confOf, Member, only, snapshotAt, the, voteRequest } from './member.ts'
+import { append, bytes, confOf, Member, ofKind, snapshotAt, the, voteRequest } from './member.ts'
 
 function change(transition: ConfChange['transition'], ...changes: readonly ConfChangeStep[]): ConfChange {
   return { transition, changes, context: new Uint8Array(0) }
@@ -47,7 +47,7 @@ describe('a configuration change', () => {
   test('lets the newcomer be sent to at once, and counts it as alive until the next quorum check', () => {
     const leader = leading()
     const sent = carryOut(leader, change('auto', { kind: 'add-voter', node: 4 }), 2)
-    expect(only(sent, 'append').filter(({ to }) => to === 4)).toHaveLength(1)
+    expect(ofKind(sent, 'append').filter(({ to }) => to === 4)).toHaveLength(1)
     expect(leader.raft.status().progress.get(4)).toMatchObject({ recentActive: true, match: 0 })
   })
 
@@ -138,7 +138,7 @@ test('whoever is told on the way to its election of a change that it has not app
   const member = new Member({ config: { preVote: true }, voters: [1, 2, 3], term: 1 })
   member.step(append({ entries: [configEntry(1, 1, { kind: 'add-voter', node: 4 })] }))
   member.raft.campaign()
-  const [request] = only(member.drain(), 'pre-vote')
+  const [request] = ofKind(member.drain(), 'pre-vote')
   expect(request).toMatchObject({ term: 2 })
   member.raft.step({ kind: 'pre-vote-response', from: 2, to: 1, term: 2, reject: false, held: 0, commit: 1, commitTerm: 1 })
   expect(member.raft.status()).toMatchObject({ role: 'pre-candidate', term: 1 })
@@ -227,7 +227,7 @@ describe('a leader that is removed', () => {
     const leader = leading()
     carryOut(leader, removeOne, 2)
     expect(leader.raft.status()).toMatchObject({ role: 'follower', leader: 0, conf: confOf([2, 3]), commitIndex: 2 })
-    expect(only(leader.ticks(40), 'vote')).toEqual([])
+    expect(ofKind(leader.ticks(40), 'vote')).toEqual([])
   })
 
   test('goes on without counting itself where it does not step down, but takes no proposals', () => {
@@ -266,5 +266,5 @@ describe('a committed change that is not applied yet', () => {
 test('a newcomer that falls behind the log is brought in by probing from the end', () => {
   const leader = leading({ terms: [1, 1, 1] })
   const sent = carryOut(leader, change('auto', { kind: 'add-learner', node: 4 }), 2)
-  expect(only(sent, 'append').find(({ to }) => to === 4)).toMatchObject({ index: 4, entries: [{ index: 5 }] })
+  expect(ofKind(sent, 'append').find(({ to }) => to === 4)).toMatchObject({ index: 4, entries: [{ index: 5 }] })
 })

@@ -1,7 +1,7 @@
 // One test per statement of section 5 of "In Search of an Understandable Consensus Algorithm (Extended Version)" (Ongaro, Ousterhout 2014).
 import { describe, expect, test } from 'vitest'
 import { type Message } from '../../src/consensus/types.ts'
-import { append, bytes, entriesOf, heartbeat, Member, only, textOf, the, voteFor, voteRequest } from './member.ts'
+import { append, bytes, entriesOf, heartbeat, Member, ofKind, textOf, the, voteFor, voteRequest } from './member.ts'
 
 /** Members by role, in term 1 or 2, as the paper's rules for all servers are checked on each. */
 function inEveryRole(): [string, Member][] {
@@ -61,7 +61,7 @@ describe('5.2 Leader election', () => {
     const leader = new Member({ config: { heartbeatTicks: 2 } })
     leader.becomeLeader()
     expect(leader.ticks(1)).toEqual([])
-    const beats = only(leader.ticks(1), 'heartbeat')
+    const beats = ofKind(leader.ticks(1), 'heartbeat')
     expect(beats.map(({ to }) => to)).toEqual([2, 3])
   })
 
@@ -72,8 +72,8 @@ describe('5.2 Leader election', () => {
     leader.drain()
     leader.acknowledge(2, 2)
     const sent = leader.ticks(1)
-    expect(only(sent, 'append')).toEqual([])
-    expect(only(sent, 'heartbeat').map(({ to, commit }) => [to, commit])).toEqual([
+    expect(ofKind(sent, 'append')).toEqual([])
+    expect(ofKind(sent, 'heartbeat').map(({ to, commit }) => [to, commit])).toEqual([
       [2, 2],
       [3, 0],
     ])
@@ -90,7 +90,7 @@ describe('5.2 Leader election', () => {
 
   test('5.2 without word of a leader a follower begins an election: next term, candidate, own vote, requests to all others', () => {
     const member = new Member({ term: 1, terms: [1] })
-    const requests = only(member.ticks(20), 'vote')
+    const requests = ofKind(member.ticks(20), 'vote')
     expect(member.raft.status()).toMatchObject({ role: 'candidate', term: 2, vote: 1 })
     expect(member.hardState).toMatchObject({ term: 2, vote: 1 })
     expect(requests.map(({ to, term, index, logTerm }) => [to, term, index, logTerm])).toEqual([
@@ -103,7 +103,7 @@ describe('5.2 Leader election', () => {
     const member = new Member({ term: 1 })
     member.ticks(20)
     const term = member.raft.status().term
-    expect(only(member.ticks(20), 'vote').map(({ to, term: asked }) => [to, asked])).toEqual([
+    expect(ofKind(member.ticks(20), 'vote').map(({ to, term: asked }) => [to, asked])).toEqual([
       [2, term + 1],
       [3, term + 1],
     ])
@@ -180,7 +180,7 @@ describe('5.2 Leader election', () => {
 
   test('5.2 a winner tells everyone at once', () => {
     const leader = new Member()
-    expect(only(leader.becomeLeader(), 'append').map(({ to, term }) => [to, term])).toEqual([
+    expect(ofKind(leader.becomeLeader(), 'append').map(({ to, term }) => [to, term])).toEqual([
       [2, 1],
       [3, 1],
     ])
@@ -268,7 +268,7 @@ describe('5.3 Log replication', () => {
   test('5.3 a leader appends a command to its log and sends it to all others in parallel', () => {
     const leader = settledLeader()
     expect(leader.raft.propose(bytes('x'))).toEqual({ kind: 'accepted', index: 2, term: 1 })
-    const sent = only(leader.drain(), 'append')
+    const sent = ofKind(leader.drain(), 'append')
     expect(sent.map(({ to, index, logTerm, entries }) => [to, index, logTerm, entries.map(({ data }) => textOf(data))])).toEqual([
       [2, 1, 1, ['x']],
       [3, 1, 1, ['x']],
@@ -304,7 +304,7 @@ describe('5.3 Log replication', () => {
     const leader = settledLeader({ voters: [1, 2, 3] })
     leader.raft.propose(bytes('x'))
     const ready = leader.raft.ready()
-    expect(only(ready.messages, 'append')).toHaveLength(2)
+    expect(ofKind(ready.messages, 'append')).toHaveLength(2)
     leader.raft.step({ kind: 'append-response', from: 2, to: 1, term: 1, index: 2, reject: false, hintIndex: 0, hintTerm: 0 })
     expect(leader.raft.status().commitIndex).toBe(1)
     leader.raft.advance()
@@ -330,7 +330,7 @@ describe('5.3 Log replication', () => {
     const leader = settledLeader()
     leader.raft.propose(bytes('x'))
     leader.drain()
-    expect(only(leader.acknowledge(2, 2), 'append').map(({ to, commit }) => [to, commit])).toEqual([
+    expect(ofKind(leader.acknowledge(2, 2), 'append').map(({ to, commit }) => [to, commit])).toEqual([
       [2, 2],
       [3, 2],
     ])
@@ -418,7 +418,7 @@ describe('5.3 Log replication', () => {
     let messages: Message[] = leader.becomeLeader()
     for (let round = 0; round < 40 && messages.length > 0; round++) {
       const toFollower = messages.filter(({ to }) => to === 2)
-      probes += only(toFollower, 'append').filter(({ index }) => index < leaderTerms.length).length
+      probes += ofKind(toFollower, 'append').filter(({ index }) => index < leaderTerms.length).length
       messages = leader.step(...follower.step(...toFollower).filter(({ to }) => to === 1))
     }
     expect(follower.terms).toEqual([...leaderTerms, 8])
@@ -456,7 +456,7 @@ describe('5.4 Safety', () => {
     const member = new Member()
     const last = terms.at(-1) ?? 0
     member.step(append({ term: last, entries: entriesOf(terms) }))
-    const requests = only(member.ticks(20), 'vote')
+    const requests = ofKind(member.ticks(20), 'vote')
     expect(requests.map(({ to, index, logTerm, term }) => [to, index, logTerm, term])).toEqual([
       [2, terms.length, last, last + 1],
       [3, terms.length, last, last + 1],
@@ -531,7 +531,7 @@ describe('5.5 Follower and candidate crashes', () => {
     leader.raft.propose(bytes('lost on the way to 2'))
     leader.drain()
     leader.raft.reportUnreachable(2)
-    const [beat] = only(leader.ticks(1), 'heartbeat')
+    const [beat] = ofKind(leader.ticks(1), 'heartbeat')
     const resent = leader.step({ kind: 'heartbeat-response', from: 2, to: 1, term: 1, readContext: beat?.readContext ?? 0 })
     expect(the(resent, 'append').entries).toHaveLength(1)
   })
@@ -541,7 +541,7 @@ describe('5.6 Timing and availability', () => {
   test('5.6 a leader’s heartbeats keep a follower from campaigning: the interval is far below the time-out', () => {
     const leader = new Member()
     const follower = new Member({ id: 2 })
-    leader.step(...only(leader.becomeLeader(), 'vote').map((request) => voteFor(request)))
+    leader.step(...ofKind(leader.becomeLeader(), 'vote').map((request) => voteFor(request)))
     for (let tick = 0; tick < 100; tick++) {
       const beats = leader.ticks(1).filter(({ to }) => to === 2)
       follower.ticks(1)

@@ -1,6 +1,6 @@
 // Linearizable reads through the core, on a leader and on a follower.
 import { describe, expect, test } from 'vitest'
-import { append, bytes, entriesOf, heartbeat, Member, only, the } from './member.ts'
+import { append, bytes, entriesOf, heartbeat, Member, ofKind, the } from './member.ts'
 
 /** Elected and with its empty entry committed. */
 function servingLeader(options: ConstructorParameters<typeof Member>[0] = {}): Member {
@@ -18,7 +18,7 @@ describe('ReadIndex on a leader', () => {
   test('a read costs one round of heartbeats, and is served at the commit index once a quorum has answered', () => {
     const leader = servingLeader({ voters: [1, 2, 3, 4, 5] })
     leader.raft.readIndex(7)
-    const beats = only(leader.drain(), 'heartbeat')
+    const beats = ofKind(leader.drain(), 'heartbeat')
     expect(beats.map(({ to }) => to)).toEqual([2, 3, 4, 5])
     const round = beats[0]?.readContext ?? 0
     answer(leader, 2, round)
@@ -31,7 +31,7 @@ describe('ReadIndex on a leader', () => {
     const leader = servingLeader({ voters: [1, 2, 3, 4, 5], learners: [6] })
     const askedFor = (requestId: number) => {
       leader.raft.readIndex(requestId)
-      const beats = only(leader.drain(), 'heartbeat')
+      const beats = ofKind(leader.drain(), 'heartbeat')
       return { asked: beats.map(({ to }) => to), round: beats[0]?.readContext ?? 0 }
     }
     const { round: first } = askedFor(1)
@@ -39,7 +39,7 @@ describe('ReadIndex on a leader', () => {
     const second = askedFor(2)
     expect(second.asked).toEqual([3, 5])
     answer(leader, 3, second.round)
-    const again = only(leader.ticks(1), 'heartbeat')
+    const again = ofKind(leader.ticks(1), 'heartbeat')
     expect(again.map(({ to }) => to)).toEqual([2, 3, 4, 5, 6])
     for (const id of [4, 2]) answer(leader, id, again[0]?.readContext ?? 0)
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2])
@@ -49,7 +49,7 @@ describe('ReadIndex on a leader', () => {
   test('reads that came since the last Ready share a round', () => {
     const leader = servingLeader()
     for (const id of [1, 2, 3]) leader.raft.readIndex(id)
-    const beats = only(leader.drain(), 'heartbeat')
+    const beats = ofKind(leader.drain(), 'heartbeat')
     expect(beats).toHaveLength(2)
     answer(leader, 2, beats[0]?.readContext ?? 0)
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2, 3])
@@ -58,12 +58,12 @@ describe('ReadIndex on a leader', () => {
   test('a read that came after the heartbeats of a round left is not served by its answers', () => {
     const leader = servingLeader()
     leader.raft.readIndex(1)
-    const first = only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
+    const first = ofKind(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
     leader.raft.readIndex(2)
     answer(leader, 2, first)
     answer(leader, 3, first)
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1])
-    const second = only(leader.ticks(1), 'heartbeat')[0]?.readContext ?? 0
+    const second = ofKind(leader.ticks(1), 'heartbeat')[0]?.readContext ?? 0
     answer(leader, 2, second)
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2])
   })
@@ -71,11 +71,11 @@ describe('ReadIndex on a leader', () => {
   test('reads that come while a round is under way wait for its answer and share the next one', () => {
     const leader = servingLeader()
     leader.raft.readIndex(1)
-    const first = only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
+    const first = ofKind(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
     leader.raft.readIndex(2)
     leader.raft.readIndex(3)
     expect(leader.drain()).toEqual([])
-    const [next] = only(answer(leader, 2, first), 'heartbeat')
+    const [next] = ofKind(answer(leader, 2, first), 'heartbeat')
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1])
     answer(leader, 3, next?.readContext ?? 0)
     expect(leader.readStates.map(({ requestId }) => requestId)).toEqual([1, 2, 3])
@@ -92,7 +92,7 @@ describe('ReadIndex on a leader', () => {
     const leader = servingLeader()
     const rounds = [1, 2, 3, 4].map((id) => {
       leader.raft.readIndex(id)
-      const round = only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
+      const round = ofKind(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
       answer(leader, 2, round)
       return round
     })
@@ -103,7 +103,7 @@ describe('ReadIndex on a leader', () => {
   test('an answer to a round of an earlier term serves nothing', () => {
     const leader = servingLeader()
     leader.raft.readIndex(1)
-    const round = only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
+    const round = ofKind(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
     leader.step(append({ term: 2, from: 3, index: 1, logTerm: 1, entries: entriesOf([2], 2) }))
     leader.becomeLeader()
     leader.acknowledge(2, 3)
@@ -118,7 +118,7 @@ describe('ReadIndex on a leader', () => {
     const leader = servingLeader()
     leader.raft.readIndex(1)
     leader.drain()
-    const again = only(leader.ticks(1), 'heartbeat')[0]?.readContext ?? 0
+    const again = ofKind(leader.ticks(1), 'heartbeat')[0]?.readContext ?? 0
     expect(again).not.toBe(0)
     answer(leader, 3, again)
     expect(leader.readStates).toEqual([{ requestId: 1, index: 1 }])
@@ -126,7 +126,7 @@ describe('ReadIndex on a leader', () => {
 
   test('heartbeats without reads carry no round, and their answers serve nothing', () => {
     const leader = servingLeader()
-    expect(only(leader.ticks(1), 'heartbeat').map(({ readContext }) => readContext)).toEqual([0, 0])
+    expect(ofKind(leader.ticks(1), 'heartbeat').map(({ readContext }) => readContext)).toEqual([0, 0])
   })
 
   test('reads wait until an entry of the own term is committed: what a former leader had committed may not be known yet', () => {
@@ -134,11 +134,11 @@ describe('ReadIndex on a leader', () => {
     leader.becomeLeader()
     leader.raft.readIndex(1)
     expect(leader.raft.hasReady()).toBe(false)
-    const early = only(leader.ticks(1), 'heartbeat')
+    const early = ofKind(leader.ticks(1), 'heartbeat')
     expect(early.map(({ readContext }) => readContext)).toEqual([0, 0])
     answer(leader, 2, 0)
     const sent = leader.acknowledge(2, 3)
-    answer(leader, 2, only(sent, 'heartbeat')[0]?.readContext ?? 0)
+    answer(leader, 2, ofKind(sent, 'heartbeat')[0]?.readContext ?? 0)
     expect(leader.readStates).toEqual([{ requestId: 1, index: 3 }])
   })
 
@@ -157,7 +157,7 @@ describe('ReadIndex on a leader', () => {
   test('a learner’s answer counts for nothing', () => {
     const leader = servingLeader({ learners: [4, 5] })
     leader.raft.readIndex(1)
-    const round = only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
+    const round = ofKind(leader.drain(), 'heartbeat')[0]?.readContext ?? 0
     answer(leader, 4, round)
     answer(leader, 5, round)
     expect(leader.readStates).toEqual([])
@@ -170,7 +170,7 @@ describe('ReadIndex on a leader', () => {
     leader.step(append({ term: 2, from: 3, index: 1, logTerm: 1, entries: entriesOf([2], 2) }))
     leader.becomeLeader()
     leader.acknowledge(2, 3)
-    const beats = only(leader.ticks(1), 'heartbeat')
+    const beats = ofKind(leader.ticks(1), 'heartbeat')
     expect(beats.map(({ readContext }) => readContext)).toEqual([0, 0])
     expect(leader.readStates).toEqual([])
   })
@@ -184,7 +184,7 @@ describe('ReadIndex on a follower', () => {
     const request = the(follower.drain(), 'read-index')
     expect(request).toMatchObject({ to: 1, requestId: 9 })
     const leader = servingLeader()
-    const round = only(leader.step(request), 'heartbeat')[0]?.readContext ?? 0
+    const round = ofKind(leader.step(request), 'heartbeat')[0]?.readContext ?? 0
     const response = the(answer(leader, 3, round), 'read-index-response')
     expect(response).toMatchObject({ to: 2, requestId: 9, index: 1 })
     follower.step(response)
@@ -212,6 +212,6 @@ test('writes and reads together: the index of a read covers every write acknowle
   leader.drain()
   leader.acknowledge(2, 2)
   leader.raft.readIndex(1)
-  answer(leader, 3, only(leader.drain(), 'heartbeat')[0]?.readContext ?? 0)
+  answer(leader, 3, ofKind(leader.drain(), 'heartbeat')[0]?.readContext ?? 0)
   expect(leader.readStates).toEqual([{ requestId: 1, index: 2 }])
 })

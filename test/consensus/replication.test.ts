@@ -1,7 +1,7 @@
 // A leader's sending side: batching, flow control, learners, snapshots.
 import { describe, expect, test } from 'vitest'
 import { BugError } from '../../src/base/assert.ts'
-import { bytes, confOf, heartbeat, Member, only, snapshotAt, the } from './member.ts'
+import { bytes, confOf, heartbeat, Member, ofKind, snapshotAt, the } from './member.ts'
 
 /** Elected, with 2 and 3 in `replicate`. */
 function replicating(options: ConstructorParameters<typeof Member>[0] = {}): Member {
@@ -23,13 +23,13 @@ function beatAnswer(leader: Member, from: number) {
 }
 
 function to(id: number, leader: readonly ReturnType<typeof propose>[number][]) {
-  return only(leader, 'append').filter((message) => message.to === id)
+  return ofKind(leader, 'append').filter((message) => message.to === id)
 }
 
 describe('batching', () => {
   test('the proposals of one turn leave in one append per follower', () => {
     const sent = propose(replicating(), 'a', 'b', 'c')
-    expect(only(sent, 'append').map((message) => [message.to, message.entries.length])).toEqual([
+    expect(ofKind(sent, 'append').map((message) => [message.to, message.entries.length])).toEqual([
       [2, 3],
       [3, 3],
     ])
@@ -37,7 +37,7 @@ describe('batching', () => {
 
   test('without batching each leaves by itself, as etcd does', () => {
     const sent = propose(replicating({ config: { thrifty: false } }), 'a', 'b')
-    expect(only(sent, 'append').map((message) => [message.to, message.entries.length])).toEqual([
+    expect(ofKind(sent, 'append').map((message) => [message.to, message.entries.length])).toEqual([
       [2, 1],
       [3, 1],
       [2, 1],
@@ -135,7 +135,7 @@ describe('replicate', () => {
     const leader = replicating()
     propose(leader, 'a')
     leader.acknowledge(2, 2)
-    expect(only(leader.ticks(1), 'heartbeat').map((message) => [message.to, message.commit])).toEqual([
+    expect(ofKind(leader.ticks(1), 'heartbeat').map((message) => [message.to, message.commit])).toEqual([
       [2, 2],
       [3, 1],
     ])
@@ -215,7 +215,7 @@ describe('a follower that needs what is compacted', () => {
     const leader = compacted()
     leader.step(rejection)
     leader.raft.reportSnapshot(3, false)
-    expect(only(propose(leader, 'a'), 'snapshot')).toEqual([])
+    expect(ofKind(propose(leader, 'a'), 'snapshot')).toEqual([])
     expect(the(beatAnswer(leader, 3), 'snapshot').to).toBe(3)
   })
 
@@ -232,7 +232,7 @@ describe('a follower that needs what is compacted', () => {
     leader.ticks(10)
     leader.raft.reportUnreachable(3)
     leader.raft.compacted({ index: 4 })
-    expect(only(propose(leader, 'd'), 'snapshot')).toEqual([])
+    expect(ofKind(propose(leader, 'd'), 'snapshot')).toEqual([])
     expect(the(beatAnswer(leader, 3), 'snapshot').to).toBe(3)
   })
 

@@ -1,6 +1,6 @@
 // Leadership transfer.
 import { describe, expect, test } from 'vitest'
-import { bytes, heartbeat, Member, only, the } from './member.ts'
+import { bytes, heartbeat, Member, ofKind, the } from './member.ts'
 
 /** Elected, its empty entry held by 2 only. */
 function leaderWithSecond(options: ConstructorParameters<typeof Member>[0] = {}): Member {
@@ -20,14 +20,14 @@ describe('leadership transfer', () => {
   test('a target that is behind gets the rest first', () => {
     const leader = leaderWithSecond()
     leader.raft.transferLeadership(3)
-    expect(only(leader.drain(), 'timeout-now')).toEqual([])
+    expect(ofKind(leader.drain(), 'timeout-now')).toEqual([])
     expect(the(leader.acknowledge(3, 1), 'timeout-now')).toMatchObject({ to: 3 })
   })
 
   test('the target campaigns without asking first, and for the leader’s sake nobody holds back', () => {
     const target = new Member({ id: 2, term: 1, terms: [1], config: { preVote: true, checkQuorum: true } })
     target.step(heartbeat({ from: 1, to: 2, term: 1 }))
-    const requests = only(target.step({ kind: 'timeout-now', from: 1, to: 2, term: 1 }), 'vote')
+    const requests = ofKind(target.step({ kind: 'timeout-now', from: 1, to: 2, term: 1 }), 'vote')
     expect(requests.map(({ to, term, force }) => [to, term, force])).toEqual([
       [1, 2, true],
       [3, 2, true],
