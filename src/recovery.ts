@@ -162,8 +162,9 @@ async function rejoin(ports: AgentPorts, lifecycle: Lifecycle, host: HostId, sig
 async function goOverAlone(ports: AgentPorts, lifecycle: Lifecycle, signal: AbortSignal): Promise<void> {
   const member = lifecycle.session?.member
   const successor = member?.generations.successor() ?? null
-  const leaderlessMs = member?.cluster.status().staleMs ?? null
-  if (successor === null || leaderlessMs === null || leaderlessMs < LEADERLESS_MS) return
+  if (member === undefined || successor === null) return
+  const leaderlessMs = member.cluster.status().staleMs
+  if (leaderlessMs === null || leaderlessMs < LEADERLESS_MS) return
   ports.log.warn({ ...successor, leaderlessMs }, 'the mesh went on in a later generation: this host goes over to it')
   await goOver(ports, lifecycle, successor.host, signal)
 }

@@ -12,7 +12,7 @@ import { type ReplicaLimits } from '../consensus/replica-options.ts'
 import { type LogStore, type NodeId, type StateStore } from '../consensus/types.ts'
 import { apply } from '../inventory/apply.ts'
 import { type Cluster } from '../inventory/cluster.ts'
-import { COMMAND_VERSION, type CommandRecord, type JoiningHost } from '../inventory/command.ts'
+import { type Command, COMMAND_VERSION, type CommandRecord, type JoiningHost } from '../inventory/command.ts'
 import { EMPTY } from '../inventory/inventory.ts'
 import { FIRST_GENERATION } from '../inventory/model.ts'
 import { toRows } from '../inventory/snapshot.ts'
@@ -110,23 +110,12 @@ export async function foundMesh(
   mesh: { readonly id: MeshId; readonly name: string },
   host: JoiningHost,
 ): Promise<MemberIdentity> {
-  const record: CommandRecord = {
-    version: COMMAND_VERSION,
-    at: Math.round(ports.clock.wall()),
-    actor: `admin@${host.name}`,
-    reason: null,
-    requestKey: null,
-    command: { kind: 'mesh-init', mesh, host },
-  }
-  const founded = apply(EMPTY, record, FIRST)
+  const founded = apply(EMPTY, firstRecord(ports.clock, host, { kind: 'mesh-init', mesh, host }), FIRST)
   if (founded.result.kind === 'refused') throw refusal(founded.result.message, founded.result.reasons)
   await ports.store.removeOthers(null)
-  const { logStore, stateStore } = await ports.store.openStores(host.member)
-  try {
-    await bootstrap(logStore, stateStore, { voters: [host.member], values: toRows(founded.inventory) })
-  } finally {
-    await Promise.all([logStore.close(), stateStore.close()])
-  }
+  await withStores(ports.store, host.member, ({ logStore, stateStore }) =>
+    bootstrap(logStore, stateStore, { voters: [host.member], values: toRows(founded.inventory) }),
+  )
   const identity: MemberIdentity = {
     mesh: { ...mesh, generation: FIRST_GENERATION, generationId: null },
     member: host.member,
@@ -134,6 +123,26 @@ export async function foundMesh(
   }
   await ports.store.save(identity)
   return identity
+}
+
+/** What a mesh, or a generation of it, begins with: there is no leader yet to stamp it, the person at `host` does it alone. */
+export function firstRecord(clock: Clock, host: JoiningHost, command: Command): CommandRecord {
+  const at = Math.round(clock.wall())
+  return { version: COMMAND_VERSION, at, actor: `admin@${host.name}`, reason: null, requestKey: null, command }
+}
+
+/** While no replica runs on them. */
+export async function withStores<T>(
+  store: Pick<MemberStore, 'openStores'>,
+  member: MemberId,
+  work: (stores: Stores) => Promise<T>,
+): Promise<T> {
+  const stores = await store.openStores(member)
+  try {
+    return await work(stores)
+  } finally {
+    await Promise.all([stores.logStore.close(), stores.stateStore.close()])
+  }
 }
 
 /** Starts the member that `identity` names, from what its stores hold; a joiner's are empty and wait for the leader's snapshot. */

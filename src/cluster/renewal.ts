@@ -7,13 +7,13 @@ import { beginAlone, salvage, type Salvaged } from '../consensus/continue-alone.
 import { type StateLoader } from '../consensus/types.ts'
 import { damagedBackup } from '../inventory/backup-lines.ts'
 import { canonicalJson } from '../inventory/canonical-json.ts'
-import { type Command, COMMAND_VERSION, type CommandRecord, type JoiningHost } from '../inventory/command.ts'
+import { type JoiningHost } from '../inventory/command.ts'
 import { type CommandResult } from '../inventory/model.ts'
 import { encodeRecord } from '../inventory/record.ts'
 import { type RecoveryPlan } from '../inventory/recovery.ts'
 import { readBackup, type ReadBackup } from './backup-file.ts'
 import { inventoryMachine, type InventoryMachine } from './inventory-machine.ts'
-import { type MemberIdentity, type MemberPorts, type Stores } from './member.ts'
+import { firstRecord, type MemberIdentity, type MemberPorts, withStores } from './member.ts'
 
 type Ports = Pick<MemberPorts, 'clock' | 'random' | 'store'>
 
@@ -32,7 +32,7 @@ export interface Renewal {
  */
 export async function recoverAlone(ports: Ports, before: MemberIdentity, renewal: Renewal): Promise<MemberIdentity> {
   const machine = inventoryMachine()
-  const salvaged = await using(await ports.store.openStores(before.member), ({ logStore, stateStore }) =>
+  const salvaged = await withStores(ports.store, before.member, ({ logStore, stateStore }) =>
     salvage(logStore, stateStore, machine, ports.clock),
   )
   return beginGeneration(ports, { machine, salvaged, renewal })
@@ -74,20 +74,11 @@ export interface Start {
 export async function beginGeneration(ports: Ports, { machine, salvaged, renewal }: Start): Promise<MemberIdentity> {
   const { cause, generation, host, plan } = renewal
   const generationId = newId<GenerationId>((length) => ports.random.bytes(length))
-  const command: Command = { kind: 'mesh-renew', cause, generation, generationId, host, plan }
-  const record: CommandRecord = {
-    version: COMMAND_VERSION,
-    at: Math.round(ports.clock.wall()),
-    actor: `admin@${host.name}`,
-    reason: null,
-    requestKey: null,
-    command,
-  }
-  await using(await ports.store.openStores(host.member), async ({ logStore, stateStore }) => {
-    await beginAlone(logStore, stateStore, salvaged, { member: host.member, machine, command: encodeRecord(record) }).catch(
-      refusedByMachine,
-    )
-  })
+  const record = firstRecord(ports.clock, host, { kind: 'mesh-renew', cause, generation, generationId, host, plan })
+  const beginning = { member: host.member, machine, command: encodeRecord(record) }
+  await withStores(ports.store, host.member, ({ logStore, stateStore }) =>
+    beginAlone(logStore, stateStore, salvaged, beginning).catch(refusedByMachine),
+  )
   const mesh = machine.inventory().mesh
   if (mesh === null) throw refusal('there is no mesh to go on with', [{ code: 'mesh-missing', message: 'these stores hold no mesh' }])
   return { mesh: { id: mesh.id, name: mesh.name, generation, generationId }, member: host.member, introduced: [] }
@@ -100,14 +91,6 @@ export function planDigest(meshId: string, plan: RecoveryPlan): string {
   })
   const essence = { meshId, from: plan.from, to: plan.to, chosen: plan.chosen, hosts, running: plan.running }
   return createHash('sha256').update(canonicalJson(essence)).digest('hex').slice(0, 8)
-}
-
-async function using<T>(stores: Stores, work: (stores: Stores) => Promise<T>): Promise<T> {
-  try {
-    return await work(stores)
-  } finally {
-    await Promise.all([stores.logStore.close(), stores.stateStore.close()])
-  }
 }
 
 /** The reasons are the inventory's own. */

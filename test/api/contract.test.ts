@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { CONTRACT } from '../../src/api/contract.ts'
 import { HANDLERS } from '../../src/api/routes.ts'
 import { NO_LOAD } from '../../src/inventory/load.ts'
+import { fakeLifecycle } from '../fixture/fake-lifecycle.ts'
 import { aMeshWithRunningVm, datastoreId, diskId, hostId, jobId } from '../fixture/inventory.ts'
 import { fakeAgent } from './fake-agent.ts'
 
@@ -125,15 +126,7 @@ describe('events', () => {
 })
 
 describe('a host before its mesh', () => {
-  const lifecycle = (changes: object) => ({
-    initialised: () => false,
-    ended: () => null,
-    membership: () => null,
-    damaged: () => null,
-    init: () => Promise.resolve(),
-    join: () => Promise.resolve(),
-    ...changes,
-  })
+  const lifecycle = (changes: Parameters<typeof fakeLifecycle>[0]) => fakeLifecycle({ initialised: () => false, ...changes })
 
   it('answers what is its own, and refuses the rest with what to do', async () => {
     const agent = await fakeAgent({ changes: { lifecycle: lifecycle({}) } })

@@ -14,6 +14,7 @@ import { type ApiContext, type ConsoleLine } from '../../src/api/context.ts'
 import { type ApiServer, startApi } from '../../src/api/server.ts'
 import { NO_LOAD } from '../../src/inventory/load.ts'
 import { type Inventory } from '../../src/inventory/inventory.ts'
+import { fakeLifecycle } from '../fixture/fake-lifecycle.ts'
 import { fakeMesh, type FakeMesh } from '../fixture/fake-cluster.ts'
 import { aMesh, hostId, START_AT } from '../fixture/inventory.ts'
 
@@ -86,14 +87,10 @@ function contextOf(mesh: FakeMesh, consoles: FakeConsoles, { files = [] }: FakeA
     version: '0.1.0',
     liveness: () => new Map([...mesh.inventory().hosts.keys()].filter((id) => id !== self).map((id) => [id, 'up'])),
     load: () => NO_LOAD,
-    lifecycle: {
-      initialised: () => true,
-      ended: () => null,
-      membership: () => null,
-      damaged: () => null,
+    lifecycle: fakeLifecycle({
       init: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
       join: () => Promise.reject(new OperationError('conflict', 'this host belongs to mesh lab already')),
-    },
+    }),
     recovery: {
       plan: () => Promise.reject(new OperationError('refused', 'this agent plans no recovery')),
       confirm: () => Promise.reject(new OperationError('refused', 'this agent is not recovered')),

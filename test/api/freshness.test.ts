@@ -5,6 +5,7 @@ import { readForWrite, readOrStale } from '../../src/api/freshness.ts'
 import { OperationError } from '../../src/base/errors.ts'
 import { type Cluster } from '../../src/inventory/cluster.ts'
 import { EMPTY, type Inventory } from '../../src/inventory/inventory.ts'
+import { fakeLifecycle } from '../fixture/fake-lifecycle.ts'
 import { fakeMesh } from '../fixture/fake-cluster.ts'
 import { aMesh, hostId } from '../fixture/inventory.ts'
 import { manualClock } from '../fixture/manual-clock.ts'
@@ -31,14 +32,12 @@ function setUp(
       return read(calls, cluster.view())
     },
   }
-  const lifecycle = {
+  const lifecycle = fakeLifecycle({
     initialised: () => changes.initialised ?? true,
     membership: () => changes.membership ?? null,
     ended: () => changes.ended ?? null,
     damaged: () => changes.damaged ?? null,
-    init: () => Promise.resolve(),
-    join: () => Promise.resolve(),
-  }
+  })
   return { clock, mesh, source: { clock, cluster: reading, lifecycle }, calls: () => calls }
 }
 
