@@ -1,12 +1,13 @@
 // How a member that was away catches up while others write: time, memory and pauses at both ends. [--short] [--cases LIST] [--profile DIR]
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { present } from '../src/base/assert.ts'
 import { KvClient } from '../test/fixture/kv-client.ts'
 import { type NodeStatus } from '../test/fixture/kv-protocol.ts'
 import { RaftProcesses } from '../test/fixture/raft-processes.ts'
+import { scratchFolder } from '../test/fixture/scratch-folder.ts'
+import { pause } from '../test/lab/wait-for.ts'
 import { plainCopyMs } from './catch-up/plain-copy.ts'
 import { fill, WRITERS, Writers } from './catch-up/writers.ts'
 import { machine, table } from './shared/figures.ts'
@@ -75,10 +76,10 @@ for (const of of CASES.filter(({ name }) => wanted.includes(name))) outcomes.pus
 report(outcomes)
 
 async function measure(of: Case): Promise<Outcome> {
-  const directory = await mkdtemp(join(tmpdir(), 'hostmesh-bench-'))
+  const scratch = scratchFolder('hostmesh-bench-')
   const profile = options.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', join(options.profile, of.name)]
   const group = await RaftProcesses.start({
-    directory,
+    directory: scratch.path,
     args: () => ['--compact-above', String(of.keepEntries * 2), '--keep-entries', String(of.keepEntries)],
     nodeArgs: () => profile,
   })
@@ -86,7 +87,7 @@ async function measure(of: Case): Promise<Outcome> {
     return await catchUp(of, group)
   } finally {
     await group.stop()
-    await rm(directory, { recursive: true })
+    scratch.remove()
   }
 }
 
@@ -188,10 +189,6 @@ async function memory(pid: number): Promise<{ readonly now: number; readonly pea
 
 async function forgetPeak(pid: number): Promise<void> {
   await writeFile(`/proc/${pid}/clear_refs`, '5')
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 function report(all: readonly Outcome[]): void {

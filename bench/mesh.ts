@@ -1,7 +1,5 @@
 // What the mesh costs and how soon it notices: `node bench/mesh.ts`. Two hosts on loopback, the second in a process of its own for the deaths.
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realClock } from '../src/base/clock.ts'
 import { type HostId, type MeshId, type TokenId } from '../src/base/ids.ts'
@@ -9,9 +7,11 @@ import { silentLog } from '../src/base/log.ts'
 import { realRandom } from '../src/base/random.ts'
 import { type Identity } from '../src/mesh/identity.ts'
 import { type Mesh } from '../src/mesh/mesh.ts'
+import { scratchFolder } from '../test/fixture/scratch-folder.ts'
 
 const MESH = 'm000000000000001' as MeshId
-const directory = await mkdtemp(join(tmpdir(), 'hostmesh-bench-'))
+const scratch = scratchFolder('hostmesh-bench-')
+const directory = scratch.path
 
 const imports = await costOf(async () =>
   Promise.all([import('../src/mesh/start-mesh.ts'), import('../src/mesh/identity.ts'), import('../src/mesh/token.ts')]),
@@ -39,7 +39,7 @@ await measureIdle()
 await measureDeaths('kill -9', 'SIGKILL')
 await measureDeaths('SIGSTOP', 'SIGSTOP')
 await Promise.all([a.stop(), b.stop()])
-await rm(directory, { recursive: true })
+scratch.remove()
 process.exit()
 
 function start(of: Identity): Promise<Mesh> {

@@ -1,7 +1,5 @@
 // Our Raft against etcd in the same minutes on the same disk: puts of 256 bytes and linearizable reads by 1, 64 and 256 clients.
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { present } from '../src/base/assert.ts'
@@ -11,6 +9,7 @@ import { startEtcd } from './raft/etcd-group.ts'
 import { percentile, sumLatencies } from './raft/latencies.ts'
 import type { Load, LoadResult } from './raft/load.ts'
 import { machine, median, table } from './shared/figures.ts'
+import { scratchFolder } from '../test/fixture/scratch-folder.ts'
 
 const USAGE = `./dev bench raft [ROUNDS] [OPTIONS]
   --seconds N     of each measurement (3)
@@ -58,7 +57,8 @@ const WARM_MS = 700
 const LOAD = join(import.meta.dirname, 'raft/load.ts')
 
 const options = optionsFrom(process.argv.slice(2))
-const directory = await mkdtemp(join(tmpdir(), 'hostmesh-bench-'))
+const scratch = scratchFolder('hostmesh-bench-')
+const directory = scratch.path
 const contestants: Contestant[] = []
 try {
   contestants.push(await startOurs('ours', {}))
@@ -67,7 +67,7 @@ try {
   report(await measureAll())
 } finally {
   await Promise.all(contestants.map(({ stop }) => stop()))
-  await rm(directory, { recursive: true })
+  scratch.remove()
 }
 
 async function startOurs(name: string, how: { readonly program?: string }): Promise<Contestant> {

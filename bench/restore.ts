@@ -9,6 +9,7 @@ import { encodeRow, rowKey, toRows } from '../src/inventory/snapshot.ts'
 import { aMeshWithRunningVm } from '../test/fixture/inventory.ts'
 import { LongestWork } from '../test/fixture/longest-work.ts'
 import { machine, table } from './shared/figures.ts'
+import { pause } from '../test/lab/wait-for.ts'
 
 const PROMISED_MS = 100
 /** As a store gives them. */
@@ -29,7 +30,7 @@ for (let at = 0; at < pairs.length; at += PAGE) {
   await turn()
 }
 loader.finish({ index: 1000, term: 1, conf: { voters: [1], outgoing: [], learners: [], learnersNext: [], autoLeave: false } })
-await new Promise((resolve) => setTimeout(resolve, 50))
+await pause(50)
 const longest = work.take()
 const { user, system } = process.cpuUsage(before.cpu)
 process.stdout.write(`${machine()}\n\n`)

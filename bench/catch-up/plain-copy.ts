@@ -9,6 +9,7 @@ import { realRandom } from '../../src/base/random.ts'
 import { identityOf } from '../../src/mesh/identity.ts'
 import { type ByteStream, type Membership, type Mesh } from '../../src/mesh/mesh.ts'
 import { startMesh } from '../../src/mesh/start-mesh.ts'
+import { pause } from '../../test/lab/wait-for.ts'
 
 type Peer = Membership['members'][number]
 
@@ -68,6 +69,6 @@ async function opened(mesh: Mesh, peer: Peer, bytes: number): Promise<ByteStream
       return mesh.openStream(peer.host, COPY_STREAM, bytes, { deadlineMs: DEADLINE_MS })
     }
     if (performance.now() > until) throw new Error('the far end of the plain copy does not come up')
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await pause(5)
   }
 }

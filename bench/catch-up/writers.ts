@@ -1,6 +1,7 @@
 // What is written to the group: all that a member misses, and the small writes that go on while it catches up.
 import { KvClient } from '../../test/fixture/kv-client.ts'
 import { type RaftProcesses } from '../../test/fixture/raft-processes.ts'
+import { pause } from '../../test/lab/wait-for.ts'
 
 /** Many at a time fill fast, few leave the machine to what is measured. */
 const FILLERS = 256
@@ -53,7 +54,7 @@ export class Writers {
 
   async rate(ms: number): Promise<number> {
     const from = this.done
-    await new Promise((resolve) => setTimeout(resolve, ms))
+    await pause(ms)
     return ((this.done - from) / ms) * 1000
   }
 
